@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/arena.h"
+#include "test.h"
+
+TEST(an_arena_never_holds_more_than_its_limit)
+{
+	AUTO(arena) a = arena_new(1000);
+
+	CHECK(arena_alloc(a, 600) != NULL);
+	CHECK(arena_alloc(a, 600) == NULL);
+	CHECK(arena_full(a));
+	CHECK(arena_alloc(a, SIZE_MAX) == NULL);
+	arena_reset(a);
+	CHECK(!arena_full(a));
+	CHECK(arena_alloc(a, 1000) != NULL);
+}
+
+TEST(large_and_small_allocations_do_not_overlap)
+{
+	AUTO(arena) a = arena_new(1 << 20);
+	char *p[64];
+
+	for (size_t i = 0; i < 64; i++) {
+		p[i] = arena_alloc(a, 16 + i * 200);
+		CHECK(p[i] != NULL);
+		memset(p[i], (int)i, 16 + i * 200);
+	}
+	for (size_t i = 0; i < 64; i++)
+		for (size_t j = 0; j < 16 + i * 200; j++)
+			if (p[i][j] != (char)i)
+				CHECK(!"overwritten");
+}
+
+TEST(printf_makes_text_of_exact_length)
+{
+	AUTO(arena) a = arena_new(1 << 16);
+
+	CHECK_STR(arena_printf(a, "%s,t,0x%04x", "iqn.x", 1U), "iqn.x,t,0x0001");
+	CHECK_STR(arena_strndup(a, "abcdef", 3), "abc");
+}
