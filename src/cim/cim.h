@@ -2,7 +2,7 @@
 /*
  * cim.h - the object model: types, values, object paths, instances, class tables
  *
- * Class tables are const data that mofc writes from mof/*.mof at build time; there is no
+ * Class tables are const data that mofc writes from the files in mof/ at build time; there is no
  * run-time schema change.  Values and instances are plain structs that borrow their text:
  * whoever fills one says how long it lives (the request's arena, a pinned snapshot, a const
  * table).  Nothing here is freed piecemeal.
