@@ -18,8 +18,7 @@ struct pset_node {
 
 static struct pset_node *node_new(bool leaf)
 {
-	struct pset_node *x =
-		xmalloc(sizeof(*x) + (leaf ? 0 : (size_t)FAN * sizeof(x->min[0])));
+	struct pset_node *x = xmalloc(sizeof(*x) + (leaf ? 0 : (size_t)FAN * sizeof(x->min[0])));
 
 	atomic_init(&x->refs, 1);
 	x->n = 0;
