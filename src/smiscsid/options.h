@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - what smiscsid can be told: command line and configuration file
+ *
+ * One row in options.def is the whole truth of an option: its name on the command line
+ * (--name VALUE) and in the file (name = VALUE), its field, default, range and help text; the
+ * man page's list is checked against it by a test.  The command line wins over the file; an
+ * option that may be given several times replaces the file's list.
+ *
+ * Depends on: base.  Threads: filled once in main(), const afterwards.
+ */
+#pragma once
+
+#include "base/err.h"
+
+enum { OPTIONS_MAX_LIST = 4096 };
+
+struct options_endpoint {
+	char address[64]; /* canonical text, IPv6 without brackets */
+	uint16_t port;    /* 0: not given (portals only: the default port) */
+	bool loopback;
+};
+
+struct options_list {
+	struct options_endpoint *v;
+	size_t n;
+};
+
+enum options_engine { ENGINE_USER, ENGINE_FAKE };
+
+struct options {
+	char *config, *state, *naming_authority, *target, *log_level;
+	struct options_list http, https, portal;
+	enum options_engine engine;
+	bool no_auth, foreground, default_portals, identifier_selection, plain_http;
+	uint64_t default_port, logout_time, refresh, threads;
+	bool help, version;
+};
+
+/*
+ * Read argv, and the file that --config names.  0, or -EINVAL with the sentence: which option,
+ * what was given, what is allowed.  o is to be freed by options_done in either case.
+ */
+int options_read(struct options *o, int argc, char *const *argv, struct err *e) MUST_CHECK;
+void options_done(struct options *o);
+
+/* The text of --help, made from the same rows; to stdout. */
+void options_help(const char *program);

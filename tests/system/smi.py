@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the system tests share: a server of one's own, the real clients, TAP.
+
+Every test runs its own smiscsid on its own loopback addresses with its own state folder, and
+ends every process it started, also when it fails.  Python's standard library only.
+"""
+import atexit, os, pathlib, random, re, select, shutil, signal, socket, subprocess, sys, tempfile, time
+import traceback
+
+BUILD = pathlib.Path(os.environ.get("SMISCSI_BUILD", "build")).resolve()
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+NS = "root/cimv2/storage/iscsitarget"
+SM = "root/microsoft/windows/storage/sm"
+
+_cleanups = []
+
+
+def at_end(fn):
+    _cleanups.append(fn)
+
+
+@atexit.register
+def _end():
+    while _cleanups:
+        try:
+            _cleanups.pop()()
+        except Exception:
+            traceback.print_exc()
+
+
+for _s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(_s, lambda *_: sys.exit(1))
+
+
+def temp_dir():
+    d = pathlib.Path(tempfile.mkdtemp(prefix="smiscsi-test-"))
+    at_end(lambda: shutil.rmtree(d, ignore_errors=True))
+    return d
+
+
+def loopback():
+    """An address of 127.0.0.0/8 that no other test is likely to have."""
+    return "127.%d.%d.%d" % (random.randint(1, 254), random.randint(0, 254), random.randint(1, 254))
+
+
+def free_port(addr="127.0.0.1"):
+    with socket.socket() as s:
+        s.bind((addr, 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, cond, seconds=10.0):
+    """Poll cond until it is true; a test fails when it never gets so.  No sleeping for luck."""
+    end = time.monotonic() + seconds
+    while True:
+        r = cond()
+        if r:
+            return r
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def run(*cmd, timeout=60, input=None, env=None, ok=None):
+    """Run a command; (exit code, stdout, stderr).  ok: the exit code that must come back."""
+    p = subprocess.run([str(c) for c in cmd], input=input, timeout=timeout, env=env,
+                       stdin=None if input is not None else subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+    if ok is not None and p.returncode != ok:
+        raise AssertionError(f"{' '.join(map(str, cmd))}: exit {p.returncode}, wanted {ok}\n"
+                             f"{p.stdout}{p.stderr}")
+    return p.returncode, p.stdout, p.stderr
+
+
+class Server:
+    """One smiscsid (and the smiscsi-target it starts)."""
+
+    def __init__(self, portals=1, args=(), state=None, engine="user", wrapper=()):
+        self.addr = loopback()
+        self.state = state or temp_dir() / "state"
+        self.http = free_port(self.addr)
+        self.portals = [loopback() for _ in range(portals)] if isinstance(portals, int) else portals
+        self.args = list(args)
+        self.engine = engine
+        self.wrapper = list(wrapper)
+        self.proc = None
+        at_end(self.end)
+
+    @property
+    def url(self):
+        return f"http://{self.addr}:{self.http}"
+
+    def portal(self, i=0):
+        p = self.portals[i]
+        return p if ":" in p else f"{p}:3260"
+
+    def start(self, expect_ready=True, seconds=30):
+        cmd = [*self.wrapper, str(BUILD / "smiscsid"), "--state", str(self.state), "--http",
+               f"{self.addr}:{self.http}", "--no-auth", "--foreground", "--engine", self.engine]
+        for p in self.portals:
+            cmd += ["--portal", p]
+        cmd += self.args
+        self.log = open(f"{self.state}.log", "ab") if self.state.parent.exists() else None
+        self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=self.log, text=True)
+        if expect_ready:
+            self.ready = self._read_ready(seconds)
+        return self
+
+    def _read_ready(self, seconds):
+        end = time.monotonic() + seconds
+        line = ""
+        while time.monotonic() < end:
+            r, _, _ = select.select([self.proc.stdout], [], [], 0.2)
+            if r:
+                line = self.proc.stdout.readline()
+                if line.startswith("ready:"):
+                    return line
+                if not line:
+                    break
+            if self.proc.poll() is not None:
+                break
+        raise AssertionError(f"smiscsid did not become ready (exit {self.proc.poll()}): "
+                             f"{self.errors()[-2000:]}")
+
+    def errors(self):
+        try:
+            return pathlib.Path(f"{self.state}.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def target_pid(self):
+        """The smiscsi-target that serves this state folder; None: none runs."""
+        for p in pathlib.Path("/proc").iterdir():
+            if not p.name.isdigit():
+                continue
+            try:
+                cmd = (p / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if cmd and cmd[0].endswith(b"smiscsi-target") and \
+                    any(c.startswith(str(self.state).encode() + b"/") for c in cmd) and \
+                    alive(int(p.name)):
+                return int(p.name)
+        return None
+
+    def stop(self, seconds=20):
+        """SIGTERM, and wait; the target goes with it."""
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+            self.proc.wait(seconds)
+        return self.proc.returncode if self.proc else None
+
+    def kill(self):
+        """kill -9 of smiscsid alone."""
+        self.proc.kill()
+        self.proc.wait()
+
+    def end(self):
+        try:
+            self.stop(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        pid = self.target_pid()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+    # -- clients --
+
+    def cli(self, *args, ok=0):
+        return run(BUILD / "smiscsi", "--url", self.url, *args, ok=ok)[1]
+
+    def cli_fails(self, *args, code=1):
+        return run(BUILD / "smiscsi", "--url", self.url, *args, ok=code)[2]
+
+    def wbem(self, op, path="", *args, ns=NS, ok=0, opts=()):
+        """wbemcli OP on a path below a namespace; stdout lines."""
+        code, out, err = run("wbemcli", *opts, op, f"{self.url}/{ns}{':' + path if path else ''}",
+                             *args)
+        # wbemcli writes its errors to stderr with stars; exit 16 is its 'failed'
+        if code != ok:
+            raise AssertionError(f"wbemcli {op} {path} {args}: exit {code}, wanted {ok}\n{out}{err}")
+        return (out if ok == 0 else out + err).splitlines()
+
+    def instances(self, cls, ns=NS):
+        """Every instance of a class as a dictionary of its properties' text."""
+        return [parse_wbemcli(l) for l in self.wbem("ei", cls, ns=ns, opts=["-nl"] if False else [])]
+
+    def method(self, service, call, ns=NS):
+        """Invoke with wbemcli; (return value, {out parameter: text})."""
+        out = self.wbem("cm", service, call, ns=ns)
+        text = "\n".join(out)
+        m = re.search(r"(?:^|[: ])(\d+)", text)
+        return text
+
+
+def parse_wbemcli(line):
+    """One line of `wbemcli ei`: host/ns:Class.k="v",... p=v,p="v",q[]=..."""
+    path, _, rest = split_path(line)
+    props = {}
+    i = 0
+    while i < len(rest):
+        m = re.match(r'([A-Za-z_]\w*)(?:\[\d*\])?=', rest[i:])
+        if not m:
+            i += 1
+            continue
+        name = m[1]
+        i += m.end()
+        start = i
+        depth_quote = False
+        while i < len(rest):
+            c = rest[i]
+            if c == '"' and rest[i - 1] != "\\":
+                depth_quote = not depth_quote
+            elif c == "," and not depth_quote and re.match(r',[A-Za-z_]\w*(?:\[\d*\])?=', rest[i:]):
+                break
+            i += 1
+        value = rest[start:i]
+        props[name] = value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
+        i += 1
+    props["__path"] = path
+    return props
+
+
+def split_path(line):
+    """wbemcli separates path and properties by a blank outside quotes."""
+    quote = False
+    for i, c in enumerate(line):
+        if c == '"' and line[i - 1] != "\\":
+            quote = not quote
+        elif c == " " and not quote:
+            return line[:i], " ", line[i + 1:]
+    return line, "", ""
+
+
+def iscsi_ls(portal, *args):
+    """iscsi-ls on ADDRESS:PORT; {iqn: {(address:port, tag)}}."""
+    code, out, err = run("iscsi-ls", *args, f"iscsi://{portal}", timeout=20)
+    if code:
+        raise AssertionError(f"iscsi-ls {portal}: exit {code}: {out}{err}")
+    found = {}
+    for m in re.finditer(r"Target:(\S+) Portal:(\S+),(\d+)", out):
+        found.setdefault(m[1], set()).add((m[2], int(m[3])))
+    return found
+
+
+# -- TAP --
+
+_tests = []
+
+
+def test(fn):
+    _tests.append(fn)
+    return fn
+
+
+class Skip(Exception):
+    pass
+
+
+def check(got, want=True, what=""):
+    if got != want:
+        raise AssertionError(f"{what}: got {got!r}, want {want!r}")
+
+
+def main():
+    only = sys.argv[1:]
+    failed = n = 0
+    for fn in _tests:
+        if only and fn.__name__ not in only:
+            continue
+        n += 1
+        name = fn.__name__.replace("_", " ")
+        try:
+            fn()
+            print(f"ok {n} - {name}", flush=True)
+        except Skip as s:
+            print(f"ok {n} - {name} # SKIP {s}", flush=True)
+        except BaseException as e:
+            failed += 1
+            print(f"not ok {n} - {name}", flush=True)
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}", flush=True)
+            if isinstance(e, (KeyboardInterrupt, SystemExit)):
+                break
+    print(f"1..{n}", flush=True)
+    sys.exit(1 if failed or not n else 0)
