@@ -44,7 +44,7 @@ bool cim_type_parse(const char *s, size_t n, enum cim_type *ret) MUST_CHECK;
 /* ---- values ---- */
 
 enum { CIM_V_NULL = 0, CIM_V_SCALAR = 1, CIM_V_ARRAY = 2 };
-enum { CIM_HINT_STRING, CIM_HINT_BOOLEAN, CIM_HINT_NUMERIC };
+enum { CIM_HINT_STRING, CIM_HINT_BOOLEAN, CIM_HINT_NUMERIC, CIM_HINT_RAW };
 
 struct cim_path;
 struct cim_instance;
@@ -53,7 +53,8 @@ struct cim_instance;
 struct cim_value {
 	uint8_t type; /* enum cim_type: of the elements when an array */
 	uint8_t kind; /* CIM_V_NULL, _SCALAR, _ARRAY */
-	uint8_t hint; /* CIM_UNTYPED: what VALUETYPE claimed (CIM_HINT_*) */
+	uint8_t hint; /* CIM_UNTYPED: what VALUETYPE claimed (CIM_HINT_*).  CIM_OBJECT: 0, or
+		       * CIM_HINT_RAW when inst is a struct cim_raw_instance (request.h) */
 	uint8_t pad_;
 	uint32_t n; /* bytes of s (scalar text), or elements of a */
 	union {

@@ -97,14 +97,28 @@ struct cim_named {
 
 /* An instance as it came (CreateInstance, ModifyInstance, embedded): names not looked up yet.
  * The broker turns it into a cim_instance.  A CIM_OBJECT value of a request points to one of
- * these through .inst (cast), since it has no class table yet; embedded text is parsed by the
- * decoder on demand (cimxml). */
+ * these (hint CIM_HINT_RAW, cim_raw_of()), since it has no class table yet.  Text that was marked
+ * as an embedded object is already parsed by the decoder; for text that wasn't, although the
+ * class table says so, there is cimxml_embedded(). */
 struct cim_raw_instance {
 	const char *class_name;
 	struct cim_named *props;
 	uint32_t n_props;
 	const struct cim_path *path; /* ModifyInstance: the named instance */
 };
+
+static inline struct cim_value cim_raw_to_value(const struct cim_raw_instance *raw)
+{
+	return (struct cim_value){.type = CIM_OBJECT,
+				  .kind = raw ? CIM_V_SCALAR : CIM_V_NULL,
+				  .hint = CIM_HINT_RAW,
+				  .inst = (const struct cim_instance *)(const void *)raw};
+}
+/* v: scalar of CIM_OBJECT with CIM_HINT_RAW. */
+static inline const struct cim_raw_instance *cim_raw_of(const struct cim_value *v)
+{
+	return (const struct cim_raw_instance *)(const void *)v->inst;
+}
 
 enum cim_tristate { CIM_UNSET = 0, CIM_FALSE, CIM_TRUE };
 
