@@ -330,6 +330,7 @@ static inline size_t san_count(const struct san_state *s, enum san_index i)
 struct san_walk {
 	struct pset_iter it;
 	pset_key_cmp *within; /* NULL: the whole index */
+	bool by_text;
 	union {
 		uint64_t owner;
 		const char *text; /* the caller's; must live as long as the walk */
