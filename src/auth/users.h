@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * users.h - the server's own accounts: who may read, who may change
+ *
+ * One file, "users" in the state folder, mode 0600, a line an account: NAME:ROLE:HASH, the
+ * hash made by libxcrypt (yescrypt).  It is written whole to another file, synced and renamed.
+ * A running server notices a new file by itself.
+ *
+ * Zero means denied: a zeroed role is nobody.
+ *
+ * Depends on: base, libcrypt, GnuTLS.  Threads: users_check from any thread; the file functions
+ * from one.
+ */
+#pragma once
+
+#include "base/err.h"
+
+enum users_role { USERS_NOBODY = 0, USERS_READ, USERS_ADMIN };
+enum { USERS_NAME_MAX = 64, USERS_PASSWORD_MAX = 256, USERS_MAX = 10000 };
+
+struct users;
+
+/* path is copied; a file that isn't there means no accounts.  A malformed file is refused. */
+int users_open(const char *path, struct users **ret, struct err *e) MUST_CHECK;
+void users_close(struct users *u);
+
+enum users_answer {
+	USERS_DENIED,    /* zero: unknown name or wrong password, both take the same time */
+	USERS_THROTTLED, /* too many failures from that peer; not even looked at */
+	USERS_GRANTED,
+};
+/*
+ * Is it he, and what may he do?  Slow (tens of milliseconds) the first time; a right answer is
+ * remembered for a minute, as a keyed digest, never as the password.  After three failures in a
+ * row a peer waits 1, 2, 4, ... up to 30 s.  peer: an address without its port.
+ */
+enum users_answer users_check(struct users *u, const char *name, const char *password,
+			      const char *peer, enum users_role *ret_role);
+
+/* Add an account or change it / remove it, durably.  -EINVAL: a name or password that can't be;
+ * -ENOENT: no such account. */
+int users_set(const char *path, const char *name, enum users_role role, const char *password,
+	      struct err *e) MUST_CHECK;
+int users_remove(const char *path, const char *name, struct err *e) MUST_CHECK;
+
+const char *users_role_name(enum users_role r); /* "nobody", "read", "admin" */
+bool users_role_parse(const char *s, enum users_role *ret) MUST_CHECK;
