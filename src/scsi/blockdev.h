@@ -38,7 +38,9 @@ struct blockdev_rq {
 	void *loop;        /* the submitting loop, opaque here: where done() must be called */
 	void (*done)(struct blockdev_rq *rq);
 	int result;        /* 0 or negative errno */
-	void *impl[4];     /* scratch of the implementation */
+	struct blockdev_rq *next; /* the rest: scratch of the implementation */
+	int impl_int;
+	void *impl[2];
 };
 
 struct blockdev;
@@ -46,6 +48,9 @@ struct blockdev_ops {
 	enum blockdev_submit (*submit)(struct blockdev *d, struct blockdev_rq *rq);
 	/* Allocated or hole?  *ret_len: how far from offset the answer holds (GET LBA STATUS). */
 	int (*allocated)(struct blockdev *d, uint64_t offset, bool *ret_allocated, uint64_t *ret_len);
+	/* Call rq->done(rq) soon on the thread of rq->loop, never from within: how a command that
+	 * waited for another one is woken.  May be called from any thread. */
+	void (*post)(struct blockdev *d, struct blockdev_rq *rq);
 };
 
 struct blockdev {

@@ -12,6 +12,10 @@
  *                      final on return.  SCSI_PENDING: t->done(t) is called later
  *                      on the same thread.
  *
+ * begin may refuse a command that announced too few data-out bytes; dir and data_total
+ * are set all the same, for the residual.  Between begin and run a task holds a reference
+ * to its unit: a task that never runs must be given to scsi_task_drop().
+ *
  * One scsi_target is one iSCSI node; it maps LUN numbers to logical units.  A
  * logical unit may be mapped in several targets.  An I_T nexus (scsi_nexus) is one
  * iSCSI session: initiator port name x target port.
@@ -24,6 +28,7 @@
 
 #include "base/err.h"
 #include "scsi/blockdev.h"
+#include "scsi/range.h"
 
 enum {
 	SCSI_CDB_MAX = 16 + 244, /* variable-length CDBs come through AHS */
@@ -80,11 +85,15 @@ struct scsi_task {
 
 	/* private to the SCSI room; zeroed by the transport */
 	struct scsi_lu *lu_;
+	const struct scsi_op *op_;
 	struct blockdev_rq rq_;
-	struct iovec iov_[2];
-	void *priv_[6];
-	uint64_t num_[6];
-	bool aborted_;
+	struct iovec iov_;
+	struct range range_;
+	bool range_held_;
+	enum scsi_step (*then_)(struct scsi_task *t);
+	void *scratch_;
+	uint64_t lba_, blocks_, at_;
+	unsigned lun_;
 };
 
 enum scsi_step scsi_task_begin(struct scsi_task *t);
@@ -95,6 +104,7 @@ void scsi_task_drop(struct scsi_task *t);
 /* Task management that concerns the unit (RFC 7143 §11.5): the transport aborts its own tasks
  * and calls this for the unit's side (reset conditions, unit attentions for other nexuses). */
 enum scsi_tmf { SCSI_TMF_LU_RESET, SCSI_TMF_TARGET_RESET, SCSI_TMF_CLEAR_TASK_SET };
+/* 0, or -ENOENT when there is no such LUN. */
 int scsi_tmf(struct scsi_nexus *n, enum scsi_tmf what, uint64_t lun);
 
 /* ---- logical units ---- */
@@ -109,6 +119,10 @@ struct scsi_lu_params {
 	int (*pr_load)(void *ctx, void **ret, size_t *ret_len);
 	int (*pr_save)(void *ctx, const void *p, size_t len);
 	void *pr_ctx;
+	/* Called once, on any thread, when the last reference is gone, also that of the last
+	 * running task: from then on dev and the contexts may be freed.  NULL: not told. */
+	void (*released)(void *ctx);
+	void *released_ctx;
 };
 struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e) MUST_CHECK;
 void scsi_lu_ref(struct scsi_lu *lu);
@@ -120,7 +134,9 @@ void scsi_lu_resized(struct scsi_lu *lu);
 struct scsi_target *scsi_target_new(const char *name) MUST_CHECK; /* name: the iSCSI node name */
 void scsi_target_unref(struct scsi_target *tg);
 /* Both raise REPORTED LUNS DATA HAS CHANGED for every nexus of the target.
- * map: -EEXIST when the number is taken.  unmap: tasks that run finish first. */
+ * map: -EEXIST when the number is taken.  unmap: -ENOENT when nothing is mapped there; tasks
+ * that run keep the unit alive until they finish (see scsi_lu_params.released); no new ones
+ * begin once it has returned.  A mapping holds a reference of its own. */
 int scsi_target_map(struct scsi_target *tg, unsigned lun, struct scsi_lu *lu) MUST_CHECK;
 int scsi_target_unmap(struct scsi_target *tg, unsigned lun);
 

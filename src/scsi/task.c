@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+
+#include "scsi/op.h"
+
+/* ---- ending a command ---- */
+
+static enum sense_format sense_format(const struct scsi_task *t)
+{
+	return t->lu_ && __atomic_load_n(&t->lu_->mode.descriptor_sense, __ATOMIC_RELAXED)
+		       ? SENSE_DESCRIPTOR
+		       : SENSE_FIXED;
+}
+
+enum scsi_step op_fail_with(struct scsi_task *t, enum sense_key key, enum sense_code code,
+			    const struct sense_extra *x)
+{
+	t->status = SCSI_CHECK_CONDITION;
+	t->sense_len = sense_write(t->sense, sense_format(t), key, code, x);
+	t->data_in_len = 0;
+	return SCSI_DONE;
+}
+
+enum scsi_step op_fail(struct scsi_task *t, enum sense_key key, enum sense_code code)
+{
+	return op_fail_with(t, key, code, NULL);
+}
+
+enum scsi_step op_invalid_cdb(struct scsi_task *t, unsigned byte)
+{
+	struct sense_extra x = {.has_field = true, .field_in_cdb = true, .field = (uint16_t)byte};
+
+	return op_fail_with(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB, &x);
+}
+
+enum scsi_step op_invalid_cdb_bit(struct scsi_task *t, unsigned byte, unsigned bit)
+{
+	struct sense_extra x = {.has_field = true,
+				.field_in_cdb = true,
+				.field = (uint16_t)byte,
+				.bit_valid = true,
+				.bit = (uint8_t)bit};
+
+	return op_fail_with(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB, &x);
+}
+
+enum scsi_step op_invalid_parameter(struct scsi_task *t, unsigned byte)
+{
+	struct sense_extra x = {.has_field = true, .field = (uint16_t)byte};
+
+	return op_fail_with(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST, &x);
+}
+
+enum scsi_step op_conflict(struct scsi_task *t)
+{
+	t->status = SCSI_RESERVATION_CONFLICT;
+	t->data_in_len = 0;
+	return SCSI_DONE;
+}
+
+enum scsi_step op_good(struct scsi_task *t)
+{
+	t->status = SCSI_GOOD;
+	return SCSI_DONE;
+}
+
+enum scsi_step op_io_failed(struct scsi_task *t, int r)
+{
+	bool reading = t->rq_.op == BLOCKDEV_READ;
+	struct sense_extra x = {.has_information = true,
+				.information = t->rq_.offset / lu_block_size(t->lu_)};
+
+	/* Out of space is the administrator's to mend and says so (SBC-3 4.7.3.6), so that
+	 * initiators pause instead of marking blocks bad. */
+	if (r == -ENOSPC || r == -EDQUOT)
+		return op_fail(t, DATA_PROTECT, SPACE_ALLOCATION_FAILED);
+	if (r == -EROFS || r == -EPERM || r == -EBADF)
+		return op_fail(t, DATA_PROTECT, WRITE_PROTECTED);
+	if (r == -ENOMEM || r == -EAGAIN)
+		return op_fail(t, ABORTED_COMMAND, INSUFFICIENT_RESOURCES);
+	return op_fail_with(t, MEDIUM_ERROR, reading ? UNRECOVERED_READ_ERROR : WRITE_ERROR, &x);
+}
+
+/* How many data-in bytes the initiator takes from us. */
+static uint32_t data_in_room(const struct scsi_task *t)
+{
+	uint32_t room = t->expected_dir == SCSI_DIR_IN ? t->expected_len : 0;
+
+	return room < t->data_cap ? room : t->data_cap;
+}
+
+enum scsi_step op_reply(struct scsi_task *t, const void *p, size_t len)
+{
+	uint32_t room = data_in_room(t);
+	uint32_t n = len < t->data_len ? (uint32_t)len : t->data_len;
+
+	t->data_total = n;
+	t->data_in_len = n < room ? n : room;
+	if (t->data_in_len > 0)
+		memcpy(t->data, p, t->data_in_len);
+	return op_good(t);
+}
+
+/* ---- steps ---- */
+
+static void task_release(struct scsi_task *t)
+{
+	if (t->range_held_) {
+		t->range_held_ = false;
+		range_unlock(&t->lu_->ranges, &t->range_);
+	}
+	free(t->scratch_);
+	t->scratch_ = NULL;
+	if (t->lu_)
+		scsi_lu_unref(t->lu_);
+	t->lu_ = NULL;
+}
+
+/* Submit what is set up until the command ends or has to wait. */
+static enum scsi_step drive(struct scsi_task *t, enum scsi_step step)
+{
+	while ((int)step == OP_SUBMIT) {
+		struct blockdev *d = t->lu_->dev;
+
+		if (d->ops->submit(d, &t->rq_) == BLOCKDEV_PENDING)
+			return SCSI_PENDING;
+		step = t->then_(t);
+	}
+	if (step == SCSI_DONE)
+		task_release(t);
+	return step;
+}
+
+static void rq_done(struct blockdev_rq *rq)
+{
+	struct scsi_task *t = container_of(rq, struct scsi_task, rq_);
+
+	if (drive(t, t->then_(t)) == SCSI_DONE)
+		t->done(t);
+}
+
+enum scsi_step op_io(struct scsi_task *t, enum blockdev_op op, uint64_t offset, uint64_t length,
+		     void *buf, unsigned flags, enum scsi_step (*then)(struct scsi_task *t))
+{
+	t->iov_ = (struct iovec){.iov_base = buf, .iov_len = length};
+	t->rq_.op = op;
+	t->rq_.flags = flags;
+	t->rq_.offset = offset;
+	t->rq_.length = length;
+	t->rq_.iov = &t->iov_;
+	t->rq_.n_iov = buf ? 1 : 0;
+	t->rq_.loop = t->loop;
+	t->rq_.done = rq_done;
+	t->rq_.result = 0;
+	t->then_ = then;
+	return (enum scsi_step)OP_SUBMIT;
+}
+
+enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
+		       enum scsi_step (*then)(struct scsi_task *t))
+{
+	/* All that waking needs is in place before the lock is asked for: from then on another
+	 * thread may post us. */
+	t->rq_.loop = t->loop;
+	t->rq_.done = rq_done;
+	t->then_ = then;
+	t->range_held_ = true;
+	if (!range_lock(&t->lu_->ranges, &t->range_, kind, t->nexus->shard, offset, length))
+		return SCSI_PENDING;
+	return then(t);
+}
+
+void *op_scratch(struct scsi_task *t, size_t n)
+{
+	free(t->scratch_);
+	t->scratch_ = xmalloc(n);
+	return t->scratch_;
+}
+
+/* ---- begin ---- */
+
+static enum scsi_step refuse(struct scsi_task *t, enum sense_key key, enum sense_code code)
+{
+	(void)op_fail(t, key, code);
+	task_release(t);
+	return SCSI_DONE;
+}
+
+bool op_write_protected(const struct scsi_lu *lu)
+{
+	return lu->dev->read_only || __atomic_load_n(&lu->mode.write_protect, __ATOMIC_RELAXED);
+}
+
+bool op_reservation_allows(struct scsi_task *t, enum op_resv need)
+{
+	return !need || !t->lu_ ||
+	       (scsi_reservation_verdict(t->lu_, t->nexus, t->lun_) & need) != 0;
+}
+
+/* Report the most urgent unit attention, once. */
+static bool report_attention(struct scsi_task *t)
+{
+	struct scsi_itl *itl = &t->nexus->itl[t->lun_];
+	uint32_t bits = __atomic_load_n(&itl->attention, __ATOMIC_ACQUIRE);
+	unsigned ua;
+
+	if (LIKELY(bits == 0))
+		return false;
+	ua = (unsigned)__builtin_ctz(bits);
+	(void)__atomic_and_fetch(&itl->attention, ~(1U << ua), __ATOMIC_ACQ_REL);
+	(void)op_fail(t, UNIT_ATTENTION, scsi_attention_code((enum unit_attention)ua));
+	return true;
+}
+
+/* The fields every block command has; false: refused, t holds the reason. */
+static bool parse_blocks(struct scsi_task *t, const struct scsi_op *op)
+{
+	uint64_t max = lu_blocks(t->lu_);
+	uint32_t bs = lu_block_size(t->lu_);
+
+	t->lba_ = be_get(t->cdb + op->lba_at, op->lba_size);
+	t->blocks_ = be_get(t->cdb + op->len_at, op->len_size);
+	if (op->flags & OP_SIX) {
+		t->lba_ &= 0x1fffff;
+		if (t->blocks_ == 0)
+			t->blocks_ = 256;
+	}
+	if (t->lba_ > max || t->blocks_ > max - t->lba_) {
+		struct sense_extra x = {.has_information = true,
+					.information = t->lba_ > max ? t->lba_ : max};
+
+		(void)op_fail_with(t, ILLEGAL_REQUEST, LBA_OUT_OF_RANGE, &x);
+		return false;
+	}
+	if (op->len_kind == LEN_BLOCKS) {
+		if (t->blocks_ > LIMIT_TRANSFER_BYTES / bs) {
+			(void)op_invalid_cdb(t, op->len_at);
+			return false;
+		}
+		t->data_len = (uint32_t)t->blocks_ * bs;
+	}
+	return true;
+}
+
+static bool unit_ready(struct scsi_task *t, const struct scsi_op *op)
+{
+	if (!(op->flags & OP_SANITIZE_OK)) {
+		uint8_t s = __atomic_load_n(&t->lu_->sanitize, __ATOMIC_ACQUIRE);
+
+		if (s == SANITIZE_RUNNING) {
+			struct sense_extra x = {
+				.has_progress = true,
+				.progress = __atomic_load_n(&t->lu_->sanitize_progress,
+							    __ATOMIC_RELAXED)};
+
+			(void)op_fail_with(t, NOT_READY, NOT_READY_SANITIZE_IN_PROGRESS, &x);
+			return false;
+		}
+		if (s == SANITIZE_FAILED) {
+			(void)op_fail(t, MEDIUM_ERROR, SANITIZE_COMMAND_FAILED);
+			return false;
+		}
+	}
+	if ((op->flags & OP_WRITES) && op_write_protected(t->lu_)) {
+		(void)op_fail(t, DATA_PROTECT,
+			      t->lu_->dev->read_only ? WRITE_PROTECTED : SOFTWARE_WRITE_PROTECTED);
+		return false;
+	}
+	return true;
+}
+
+enum scsi_step scsi_task_begin(struct scsi_task *t)
+{
+	const struct scsi_op *op;
+	bool known = false;
+	int lun = scsi_lun_decode(t->lun);
+
+	t->status = SCSI_GOOD;
+	t->dir = SCSI_DIR_NONE;
+	t->data_len = t->data_in_len = t->data_total = 0;
+	t->sense_len = 0;
+	t->lun_ = lun < 0 ? 0 : (unsigned)lun;
+	t->lu_ = lun < 0 ? NULL : scsi_nexus_lu(t->nexus, t->lun_);
+	op = scsi_op_find(t->lu_, t->cdb, t->cdb_len, &known);
+	if (!t->lu_ && !(op && (op->flags & OP_NO_LU)))
+		return refuse(t, ILLEGAL_REQUEST, LOGICAL_UNIT_NOT_SUPPORTED);
+	if (t->lu_ && !(op && (op->flags & OP_NO_UA)) && report_attention(t)) {
+		task_release(t);
+		return SCSI_DONE;
+	}
+	if (!op) {
+		if (!known)
+			return refuse(t, ILLEGAL_REQUEST, INVALID_OPERATION_CODE);
+		(void)op_invalid_cdb(t, 1);
+		task_release(t);
+		return SCSI_DONE;
+	}
+	t->op_ = op;
+	/* NACA: we have no ACA, and INQUIRY says so (SAM-5 5.9.2). */
+	if (t->cdb[op->cdb_len - 1] & 0x04) {
+		(void)op_invalid_cdb_bit(t, op->cdb_len - 1U, 2);
+		goto refused;
+	}
+	if (!op_reservation_allows(t, (enum op_resv)op->resv)) {
+		(void)op_conflict(t);
+		goto refused;
+	}
+	if (t->lu_ && !unit_ready(t, op))
+		goto refused;
+	t->dir = (enum scsi_dir)op->dir;
+	if (op->len_kind == LEN_ALLOC || op->len_kind == LEN_LIST)
+		t->data_len = (uint32_t)be_get(t->cdb + op->len_at, op->len_size);
+	else if (op->len_kind != LEN_NONE && !parse_blocks(t, op))
+		goto refused;
+	if (op->check && op->check(t) == SCSI_DONE)
+		goto refused;
+	if (t->data_len == 0)
+		t->dir = SCSI_DIR_NONE;
+	if (t->dir == SCSI_DIR_OUT) {
+		t->data_total = t->data_len;
+		if (t->data_len > LIMIT_TRANSFER_BYTES) {
+			(void)op_invalid_cdb(t, op->len_at);
+			goto refused;
+		}
+		/* The initiator will not send what the CDB asks for.  Writing half of it would be
+		 * allowed (FCP-4 9.4.2); its other half is a sign that CDB or length is wrong. */
+		if (t->expected_dir != SCSI_DIR_OUT || t->expected_len < t->data_len) {
+			(void)op_fail(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_INFORMATION_UNIT);
+			goto refused;
+		}
+	}
+	return SCSI_NEEDS_RUN;
+
+refused:
+	task_release(t);
+	return SCSI_DONE;
+}
+
+enum scsi_step scsi_task_run(struct scsi_task *t)
+{
+	/* The data may have been long in coming. */
+	if (t->dir == SCSI_DIR_OUT && !op_reservation_allows(t, (enum op_resv)t->op_->resv))
+		return drive(t, op_conflict(t));
+	return drive(t, t->op_->run(t));
+}
+
+void scsi_task_drop(struct scsi_task *t)
+{
+	task_release(t);
+}
