@@ -18,7 +18,7 @@ static uint64_t bytes_of(const struct scsi_task *t)
 static unsigned write_flags(const struct scsi_task *t, bool fua)
 {
 	return fua || !__atomic_load_n(&t->lu_->mode.write_cache, __ATOMIC_RELAXED) ? BLOCKDEV_FUA
-										     : 0;
+										    : 0;
 }
 
 static enum scsi_step io_end(struct scsi_task *t)

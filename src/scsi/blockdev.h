@@ -35,9 +35,9 @@ struct blockdev_rq {
 	uint64_t offset, length;
 	struct iovec *iov; /* READ/WRITE: n_iov pieces that add up to length */
 	int n_iov;
-	void *loop;        /* the submitting loop, opaque here: where done() must be called */
+	void *loop; /* the submitting loop, opaque here: where done() must be called */
 	void (*done)(struct blockdev_rq *rq);
-	int result;        /* 0 or negative errno */
+	int result;               /* 0 or negative errno */
 	struct blockdev_rq *next; /* the rest: scratch of the implementation */
 	int impl_int;
 	void *impl[2];
@@ -47,7 +47,8 @@ struct blockdev;
 struct blockdev_ops {
 	enum blockdev_submit (*submit)(struct blockdev *d, struct blockdev_rq *rq);
 	/* Allocated or hole?  *ret_len: how far from offset the answer holds (GET LBA STATUS). */
-	int (*allocated)(struct blockdev *d, uint64_t offset, bool *ret_allocated, uint64_t *ret_len);
+	int (*allocated)(struct blockdev *d, uint64_t offset, bool *ret_allocated,
+			 uint64_t *ret_len);
 	/* Call rq->done(rq) soon on the thread of rq->loop, never from within: how a command that
 	 * waited for another one is woken.  May be called from any thread. */
 	void (*post)(struct blockdev *d, struct blockdev_rq *rq);
@@ -55,9 +56,9 @@ struct blockdev_ops {
 
 struct blockdev {
 	const struct blockdev_ops *ops;
-	uint64_t size_bytes;  /* may grow while in use; read with __atomic_load_n */
-	uint32_t block_size;  /* logical block, 512 or 4096 */
+	uint64_t size_bytes; /* may grow while in use; read with __atomic_load_n */
+	uint32_t block_size; /* logical block, 512 or 4096 */
 	bool read_only;
-	bool thin;            /* discard gives space back */
-	bool volatile_cache;  /* a WRITE without FUA may be lost by power failure until FLUSH */
+	bool thin;           /* discard gives space back */
+	bool volatile_cache; /* a WRITE without FUA may be lost by power failure until FLUSH */
 };

@@ -136,9 +136,13 @@ static const struct {
 	uint8_t code;
 	size_t (*fill)(const struct scsi_task *t, uint8_t *p);
 } pages[] = {
-	{0x00, page_supported},    {0x80, page_serial},          {0x83, page_designation},
-	{0x86, page_extended},     {0xb0, page_block_limits},    {0xb1, page_characteristics},
-	{0xb2, page_provisioning},
+	{0x00, page_supported      },
+        {0x80, page_serial         },
+        {0x83, page_designation    },
+	{0x86, page_extended       },
+        {0xb0, page_block_limits   },
+        {0xb1, page_characteristics},
+	{0xb2, page_provisioning   },
 };
 
 static size_t page_supported(const struct scsi_task *t, uint8_t *p)
@@ -204,17 +208,24 @@ enum scsi_step op_report_luns(struct scsi_task *t)
 
 /* ---- READ CAPACITY (SBC-3 5.15, 5.16) ---- */
 
-enum scsi_step op_read_capacity10(struct scsi_task *t)
-{
-	uint64_t last = lu_blocks(t->lu_) - 1;
-	uint8_t p[8];
+enum { CAPACITY10_LEN = 8 }; /* which its CDB does not say */
 
+enum scsi_step op_check_read_capacity10(struct scsi_task *t)
+{
 	/* PMI is obsolete; without it an LBA has no meaning. */
 	if (be32(t->cdb + 2) != 0)
 		return op_invalid_cdb(t, 2);
 	if (t->cdb[8] & 0x01)
 		return op_invalid_cdb_bit(t, 8, 0);
-	t->data_len = sizeof(p);
+	t->data_len = CAPACITY10_LEN;
+	return SCSI_NEEDS_RUN;
+}
+
+enum scsi_step op_read_capacity10(struct scsi_task *t)
+{
+	uint64_t last = lu_blocks(t->lu_) - 1;
+	uint8_t p[CAPACITY10_LEN];
+
 	be_put32(p, clamp32(last));
 	be_put32(p + 4, lu_block_size(t->lu_));
 	return op_reply(t, p, sizeof(p));
@@ -265,8 +276,7 @@ enum scsi_step op_request_sense(struct scsi_task *t)
 			key = NOT_READY;
 			code = NOT_READY_SANITIZE_IN_PROGRESS;
 			x.has_progress = true;
-			x.progress =
-				__atomic_load_n(&t->lu_->sanitize_progress, __ATOMIC_RELAXED);
+			x.progress = __atomic_load_n(&t->lu_->sanitize_progress, __ATOMIC_RELAXED);
 		}
 	}
 	return op_reply(t, p, sense_write(p, format, key, code, &x));

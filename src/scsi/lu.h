@@ -87,7 +87,7 @@ struct scsi_lu {
 	struct pr_state pr;
 	uint64_t pr_verdicts; /* atomic; moves on with every change that may alter a verdict */
 	struct mode_state mode;
-	uint8_t sanitize;      /* atomic enum sanitize_state */
+	uint8_t sanitize;           /* atomic enum sanitize_state */
 	uint16_t sanitize_progress; /* atomic, in 65536ths */
 	struct ranges ranges;
 };
@@ -100,9 +100,9 @@ struct scsi_target {
 	struct scsi_lu *luns[SCSI_LUN_MAX + 1]; /* atomic; changed under lock */
 };
 
-struct scsi_itl { /* one nexus, one LUN */
-	uint32_t attention;    /* atomic; bits of enum unit_attention */
-	uint8_t verdict;       /* the three below: only the nexus' thread */
+struct scsi_itl {           /* one nexus, one LUN */
+	uint32_t attention; /* atomic; bits of enum unit_attention */
+	uint8_t verdict;    /* the three below: only the nexus' thread */
 	uint64_t verdict_generation;
 	const struct scsi_lu *verdict_lu;
 };

@@ -79,16 +79,14 @@ static void no_apply(struct mode_state *m, const uint8_t *page)
 }
 
 static const struct mode_page mode_pages[] = {
-	{PAGE_CACHING, 20, {0x08, 18}, caching_state, caching_apply, {0, 0, WCE}},
-	/* TST 001b: each nexus has its own task set; GLTSD; unrestricted reordering; the time a
-	 * command may be busy is unlimited. */
+	{PAGE_CACHING,    20, {0x08, 18},                                     caching_state, caching_apply, {0, 0, WCE}},
+ /* TST 001b: each nexus has its own task set; GLTSD; unrestricted reordering; the time a
+  * command may be busy is unlimited. */
 	{PAGE_CONTROL,
-	 12,
-	 {0x0a, 10, 0x22, 0x10, 0, 0, 0, 0, 0xff, 0xff},
-	 control_state,
-	 control_apply,
-	 {0, 0, D_SENSE, 0, SWP}},
-	{PAGE_EXCEPTIONS, 12, {0x1c, 10}, no_state, no_apply, {0}},
+	 12,		  {0x0a, 10, 0x22, 0x10, 0, 0, 0, 0, 0xff, 0xff},
+	 control_state,								      control_apply,
+	 {0, 0, D_SENSE, 0, SWP}										       },
+	{PAGE_EXCEPTIONS, 12, {0x1c, 10},                                     no_state,      no_apply,      {0}        },
 };
 
 /* A write cache that isn't there can't be switched on. */

@@ -22,10 +22,10 @@
 enum { OP_SUBMIT = 100 };
 
 enum op_resv { /* which verdict bit the command needs */
-	RESV_ALWAYS = 0,
-	RESV_BASIC = MAY_BASIC,
-	RESV_READ = MAY_READ,
-	RESV_WRITE = MAY_WRITE,
+	       RESV_ALWAYS = 0,
+	       RESV_BASIC = MAY_BASIC,
+	       RESV_READ = MAY_READ,
+	       RESV_WRITE = MAY_WRITE,
 };
 
 enum op_len {
@@ -37,11 +37,11 @@ enum op_len {
 };
 
 enum {
-	OP_NO_UA = 1 << 0,      /* carried out in spite of a pending unit attention */
-	OP_NO_LU = 1 << 1,      /* answers for LUNs that do not exist */
-	OP_WRITES = 1 << 2,     /* refused on a write-protected unit */
-	OP_SIX = 1 << 3,        /* 21-bit LBA, and no blocks means 256 */
-	OP_THIN = 1 << 4,       /* exists only on units that can give space back */
+	OP_NO_UA = 1 << 0,       /* carried out in spite of a pending unit attention */
+	OP_NO_LU = 1 << 1,       /* answers for LUNs that do not exist */
+	OP_WRITES = 1 << 2,      /* refused on a write-protected unit */
+	OP_SIX = 1 << 3,         /* 21-bit LBA, and no blocks means 256 */
+	OP_THIN = 1 << 4,        /* exists only on units that can give space back */
 	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3 4.11.3) */
 };
 enum { SA_NONE = 0xffff };
@@ -131,6 +131,7 @@ bool op_write_protected(const struct scsi_lu *lu);
 /* inquiry.c */
 enum scsi_step op_inquiry(struct scsi_task *t);
 enum scsi_step op_report_luns(struct scsi_task *t);
+enum scsi_step op_check_read_capacity10(struct scsi_task *t);
 enum scsi_step op_read_capacity10(struct scsi_task *t);
 enum scsi_step op_read_capacity16(struct scsi_task *t);
 enum scsi_step op_request_sense(struct scsi_task *t);

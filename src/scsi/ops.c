@@ -4,13 +4,13 @@
 #define LEN(kind, at, size) .len_kind = LEN_##kind, .len_at = (at), .len_size = (size)
 #define LBA(at, size)       .lba_at = (at), .lba_size = (size)
 #define USAGE(...)          .usage = {__VA_ARGS__}
-#define ROW(op, service_action, len, direction, reservation)                     \
-	.opcode = (op), .sa = (service_action), .cdb_len = (len),                \
-	.dir = SCSI_DIR_##direction, .resv = RESV_##reservation
+#define ROW(op, service_action, len, direction, reservation)                                   \
+	.opcode = (op), .sa = (service_action), .cdb_len = (len), .dir = SCSI_DIR_##direction, \
+	.resv = RESV_##reservation
 
 /* Service actions of one opcode stand together, opcodes ascend. */
 static const struct scsi_op ops[] = {
-	/* clang-format off */
+/* clang-format off */
 #include "scsi/ops.def"
 	/* clang-format on */
 };

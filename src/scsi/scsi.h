@@ -33,7 +33,7 @@
 enum {
 	SCSI_CDB_MAX = 16 + 244, /* variable-length CDBs come through AHS */
 	SCSI_SENSE_MAX = 252,
-	SCSI_LUN_MAX = 0xfe,     /* highest LUN number that is mapped (SEMANTICS: 0 to FE) */
+	SCSI_LUN_MAX = 0xfe, /* highest LUN number that is mapped (SEMANTICS: 0 to FE) */
 };
 
 enum scsi_status {
@@ -57,21 +57,22 @@ struct scsi_nexus;
 struct scsi_task {
 	/* filled by the transport before scsi_task_begin */
 	struct scsi_nexus *nexus;
-	uint64_t lun;              /* the 8-byte LUN field as a big-endian number */
+	uint64_t lun; /* the 8-byte LUN field as a big-endian number */
 	uint8_t cdb[SCSI_CDB_MAX];
 	uint16_t cdb_len;
-	enum scsi_dir expected_dir;   /* what the initiator announced ... */
-	uint32_t expected_len;        /* ... and how many bytes (EDTL) */
-	void *loop;                   /* passed through to blockdev_rq.loop */
+	enum scsi_dir expected_dir; /* what the initiator announced ... */
+	uint32_t expected_len;      /* ... and how many bytes (EDTL) */
+	void *loop;                 /* passed through to blockdev_rq.loop */
 	void (*done)(struct scsi_task *t);
 
 	/* filled by scsi_task_begin when it returns SCSI_NEEDS_RUN */
 	enum scsi_dir dir;
 	uint32_t data_len; /* OUT: bytes wanted from the initiator; IN: most bytes that come back.
-	                    * May differ from expected_len; the transport computes the residual
-	                    * and offers min(data_len, expected_len) bytes. */
+			    * May differ from expected_len; the transport computes the residual
+			    * and offers min(data_len, expected_len) bytes. */
 
-	/* the transport's buffer: at least min(data_len, expected_len) bytes, before scsi_task_run */
+	/* the transport's buffer: at least min(data_len, expected_len) bytes, before scsi_task_run
+	 */
 	uint8_t *data;
 	uint32_t data_cap;
 
@@ -79,7 +80,7 @@ struct scsi_task {
 	enum scsi_status status;
 	uint32_t data_in_len; /* bytes in data that are valid (IN) */
 	uint32_t data_total;  /* bytes the command would have moved without the initiator's limit:
-	                       * the residual is |expected_len - data_total| */
+			       * the residual is |expected_len - data_total| */
 	uint8_t sense[SCSI_SENSE_MAX];
 	uint8_t sense_len;
 
@@ -109,13 +110,14 @@ int scsi_tmf(struct scsi_nexus *n, enum scsi_tmf what, uint64_t lun);
 
 /* ---- logical units ---- */
 struct scsi_lu_params {
-	uint64_t naa;            /* NAA 3, locally assigned: page 83h, and the serial number as hex */
-	const char *vendor;      /* 8 characters */
-	const char *product;     /* 16 */
-	const char *revision;    /* 4 */
-	struct blockdev *dev;    /* borrowed; outlives the unit */
+	uint64_t naa;         /* NAA 3, locally assigned: page 83h, and the serial number as hex */
+	const char *vendor;   /* 8 characters */
+	const char *product;  /* 16 */
+	const char *revision; /* 4 */
+	struct blockdev *dev; /* borrowed; outlives the unit */
 	/* Where durable persistent reservations (APTPL) are kept; NULL: APTPL refused.
-	 * load fills *ret (caller frees) or gives 0 length; save must be durable when it returns. */
+	 * load fills *ret (caller frees) or gives 0 length; save must be durable when it returns.
+	 */
 	int (*pr_load)(void *ctx, void **ret, size_t *ret_len);
 	int (*pr_save)(void *ctx, const void *p, size_t len);
 	void *pr_ctx;

@@ -48,8 +48,9 @@ struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e)
 		return NULL;
 	}
 	if (!printable(p->vendor, 8) || !printable(p->product, 16) || !printable(p->revision, 4)) {
-		(void)err_set(e, -EINVAL,
-			      "vendor, product and revision are at most 8, 16 and 4 ASCII characters");
+		(void)err_set(
+			e, -EINVAL,
+			"vendor, product and revision are at most 8, 16 and 4 ASCII characters");
 		return NULL;
 	}
 	lu = xcalloc(1, sizeof(*lu));

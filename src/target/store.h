@@ -48,10 +48,10 @@ struct store_watch {
 };
 
 struct store_params {
-	const char *path;     /* file or block device; unused for memory */
-	uint64_t size;        /* bytes, a multiple of block_size; 0: what the file or device has */
-	uint32_t block_size;  /* 512 or 4096 */
-	bool create;          /* make the file (sparse, mode 0600) when it isn't there */
+	const char *path;    /* file or block device; unused for memory */
+	uint64_t size;       /* bytes, a multiple of block_size; 0: what the file or device has */
+	uint32_t block_size; /* 512 or 4096 */
+	bool create;         /* make the file (sparse, mode 0600) when it isn't there */
 	bool read_only;
 	struct store_watch watch;
 };

@@ -15,8 +15,8 @@
 #include "target/store_impl.h"
 
 enum {
-	SLOW_WRITE_NS = 2000000,     /* an inline write that took longer was throttled ... */
-	SLOW_PAUSE_NS = 1000000000,  /* ... so for this long the loop isn't made to wait again */
+	SLOW_WRITE_NS = 2000000,    /* an inline write that took longer was throttled ... */
+	SLOW_PAUSE_NS = 1000000000, /* ... so for this long the loop isn't made to wait again */
 };
 
 static uint64_t now_ns(void)
@@ -95,8 +95,8 @@ static int write_zeroes(const struct store *s, const struct blockdev_rq *rq)
 	if (errno != EOPNOTSUPP)
 		return -errno;
 	while (left > 0) {
-		ssize_t n =
-			pwrite(s->fd, zeroes, left < sizeof(zeroes) ? left : sizeof(zeroes), at);
+		ssize_t n = pwrite(s->fd, zeroes, left < sizeof(zeroes) ? left : sizeof(zeroes),
+				   at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
