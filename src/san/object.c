@@ -46,7 +46,7 @@ void san_str_share(struct san_str **field, struct san_str *s)
 #define AT(type, field) offsetof(struct san_##type, field)
 static const struct layout {
 	size_t size;
-	size_t text[5];
+	size_t text[6];
 } layouts[SAN_KINDS] = {
 	[SAN_HOST] = {sizeof(struct san_host),     {AT(host, uuid), AT(host, name)}            },
 	[SAN_SETTINGS] = {sizeof(struct san_settings), {AT(settings, authority)}                   },
@@ -64,7 +64,7 @@ static const struct layout {
 	[SAN_LUN] = {sizeof(struct san_lun),      {AT(lun, iqn)}                              },
 	[SAN_SESSION] = {sizeof(struct san_session),
                       {AT(session, iqn), AT(session, initiator), AT(session, initiator_alias),
-			  AT(session, auth)}						   },
+			  AT(session, auth), AT(session, initiator_port)}						   },
 };
 
 static struct san_str **text_at(void *obj, size_t offset)

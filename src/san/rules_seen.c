@@ -305,6 +305,7 @@ void san_session_seen(const struct san_state *s, const struct san_seen_session *
 	size_t count = seen->n_connections < SAN_CONNECTIONS_MAX ? seen->n_connections
 								 : SAN_CONNECTIONS_MAX;
 	struct san_session *x;
+	char port_name[SAN_IQN_MAX + sizeof(",i,0x") + sizeof(x->isid)];
 
 	ch->observed = true;
 	/* A session of a port that is going shows no more: its port can't be named. */
@@ -321,6 +322,8 @@ void san_session_seen(const struct san_state *s, const struct san_seen_session *
 	x->discovery = seen->discovery;
 	(void)snprintf(x->isid, sizeof(x->isid), "%s", seen->isid ? seen->isid : "");
 	san_str_set(&x->initiator, seen->initiator ? seen->initiator : "");
+	(void)snprintf(port_name, sizeof(port_name), "%s,i,0x%s", x->initiator->s, x->isid);
+	san_str_set(&x->initiator_port, port_name);
 	san_str_set(&x->initiator_alias, seen->initiator_alias ? seen->initiator_alias : "");
 	san_str_set(&x->auth, seen->auth ? seen->auth : "None");
 	x->since_us = seen->since_us;

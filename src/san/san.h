@@ -261,6 +261,7 @@ struct san_session {
 	bool discovery;
 	char isid[13]; /* 12 upper-case hex digits */
 	struct san_str *iqn, *initiator, *initiator_alias, *auth;
+	struct san_str *initiator_port; /* its SCSI name, "<initiator>,i,0x<isid>" */
 	int64_t since_us;
 	/* negotiated, by their RFC 7143 names */
 	uint32_t MaxConnections, MaxOutstandingR2T, ErrorRecoveryLevel, DefaultTime2Wait,
@@ -296,6 +297,7 @@ enum san_index {
 	SAN_SESSIONS,         /* struct san_session by id */
 	SAN_SESSIONS_OF_PORT, /* by (port, id) */
 	SAN_SESSIONS_OF_NODE, /* by (node, id) */
+	SAN_SESSIONS_OF_INITIATOR, /* by (initiator_port, id) */
 	SAN_INDEXES
 };
 
@@ -320,8 +322,9 @@ static inline size_t san_count(const struct san_state *s, enum san_index i)
 
 /*
  * Walk an index: all of it, or what belongs to one owner (the first part of the index's
- * order; for SAN_PORTALS_BY_TEXT and SAN_IPS_OF_NIC that is a text).  Lives in the
- * caller's memory, resumable at any time while the state is held; items are borrowed.
+ * order; for SAN_PORTALS_BY_TEXT, SAN_IPS_OF_NIC and SAN_SESSIONS_OF_INITIATOR that is a
+ * text).  Lives in the caller's memory, resumable at any time while the state is held; items are
+ * borrowed.
  *
  *	struct san_walk w;
  *	for (const struct san_port *p = san_first_of(&w, s, SAN_PORTS_OF_NODE, node->obj.id); p;

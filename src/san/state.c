@@ -114,6 +114,19 @@ static int ips_of_nic_of(const void *owner, const void *item)
 {
 	return strcmp(owner, ((const struct san_ip *)item)->nic->s);
 }
+static int sessions_of_initiator_cmp(const void *a, const void *b)
+{
+	const struct san_session *x = a, *y = b;
+	int c = strcmp(x->initiator_port->s, y->initiator_port->s);
+
+	return c ? c : cmp_u64(x->obj.id, y->obj.id);
+}
+static int sessions_of_initiator_of(const void *owner, const void *item)
+{
+	return strcmp(owner, ((const struct san_session *)item)->initiator_port->s);
+}
+static const struct pset_type sessions_of_initiator_type = {sessions_of_initiator_cmp, item_ref,
+							    san_unref};
 static const struct pset_type ips_of_nic_type = {ips_of_nic_cmp, item_ref, san_unref};
 
 const struct san_index_type san_index_types[SAN_INDEXES] = {
@@ -139,6 +152,8 @@ const struct san_index_type san_index_types[SAN_INDEXES] = {
 	[SAN_SESSIONS] = {SAN_SESSION, &by_id_type,              NULL                 },
 	[SAN_SESSIONS_OF_PORT] = {SAN_SESSION, &sessions_of_port_type,   sessions_of_port_of  },
 	[SAN_SESSIONS_OF_NODE] = {SAN_SESSION, &sessions_of_node_type,   sessions_of_node_of  },
+	[SAN_SESSIONS_OF_INITIATOR] = {SAN_SESSION, &sessions_of_initiator_type,
+				       sessions_of_initiator_of},
 };
 
 /* ---- the state's own life ---- */
