@@ -38,6 +38,9 @@ struct san_pool *san_pool_new(uint64_t id, const char *name, bool primordial) MU
 struct san_unit *san_unit_new(uint64_t id, uint64_t pool, const char *naa, const char *name,
 			      uint64_t size, int64_t now_us) MUST_CHECK;
 
+/* What every state begins with: the group "default" (1) and the two pools (2, 3). */
+void san_first_objects(struct san_changes *ch);
+
 /* NFC of UTF-8 text; the caller frees.  NULL when it isn't UTF-8. */
 char *san_nfc(const char *s) MUST_CHECK;
 /* Text folded to lower-case ASCII letters, digits, '-', '.', ':' for use in an IQN. */

@@ -17,8 +17,6 @@ extern const struct san_index_type san_index_types[SAN_INDEXES];
 
 /* A copy that shares everything, with one reference: to be changed. */
 struct san_state *san_state_copy(const struct san_state *s) MUST_CHECK;
-/* What every state begins with: the group "default" and the two pools. */
-void san_first_objects(struct san_changes *ch);
 
 /* What an object's measured fields must be in s, given the rest of s. */
 void san_portal_measure(const struct san_state *s, struct san_portal *p);

@@ -28,8 +28,7 @@ DEFINE_AUTO(store, store_close)
  * from random and the first objects, and keeps them.  settings is taken over.
  */
 int store_load(struct store *st, struct san_settings *settings, const char *host_name,
-	       const uint8_t random[static 16], int64_t now_us, struct san_state **ret,
-	       struct err *e) MUST_CHECK;
+	       const uint8_t random[static 16], struct san_state **ret, struct err *e) MUST_CHECK;
 
 /* All lists in one transaction, on disk when it returns 0.  gen and next_id: the state's after
  * them.  On failure nothing is kept, and the store can be used again. */
