@@ -74,17 +74,20 @@ struct engine_stats {
 };
 void engine_stats_done(struct engine_stats *st);
 
+/* Does a change concern an engine at all? */
+bool engine_cares(const struct san_change *c);
+
 struct engine_ops {
 	const char *kind; /* "user", "fake" */
 	/* Begin: notify may be called from now on.  Returns at once (ENGINE_UP follows), or
 	 * negative with e when it can never work (no such program). */
 	int (*start)(struct engine *en, engine_notify *notify, void *ctx, struct err *e);
 	/* n lists, each all or nothing, in order; fills out[0..n-1].  A later list is tried even
-	 * when an earlier one was refused.  gen: config_generation once all are in force.
-	 * before: the state that list 0 applies to (names of objects a list refers to by id). */
-	void (*apply)(struct engine *en, const struct san_state *before,
-		      const struct san_changes *const *lists, size_t n, uint64_t gen,
-		      struct engine_outcome *out);
+	 * when an earlier one was refused.  Only what san_change_is_durable() of units, nodes,
+	 * ports, portals, bindings and logical units concerns an engine; the objects say all it
+	 * needs.  gen: config_generation once all are in force. */
+	void (*apply)(struct engine *en, const struct san_changes *const *lists, size_t n,
+		      uint64_t gen, struct engine_outcome *out);
 	/* Make the target what s says, with the least change, and report (notify) every portal
 	 * and session. */
 	void (*replace)(struct engine *en, const struct san_state *s, struct engine_outcome *out);

@@ -52,7 +52,7 @@ bool san_change_is_durable(const struct san_change *c)
 	case SAN_LUN:
 		break;
 	}
-	return !c->old || !c->now || !san_obj_same_durable(c->old, c->now);
+	return !c->old || !c->now || !san_obj_same(c->old, c->now);
 }
 
 bool san_changes_are_durable(const struct san_changes *c)

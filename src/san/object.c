@@ -186,7 +186,7 @@ static bool same_enabled(const struct san_enabled *a, const struct san_enabled *
 	return a->on == b->on && a->requested == b->requested;
 }
 
-bool san_obj_same_durable(const struct san_obj *a, const struct san_obj *b)
+bool san_obj_same(const struct san_obj *a, const struct san_obj *b)
 {
 #define BOTH(type) const struct san_##type *x = (const void *)a, *y = (const void *)b;
 	if (a->id != b->id || a->kind != b->kind)

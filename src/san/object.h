@@ -19,9 +19,6 @@ struct san_session *san_session_new(uint64_t id, size_t n_connections) MUST_CHEC
 void san_str_set(struct san_str **field, const char *s);
 void san_str_share(struct san_str **field, struct san_str *s);
 
-/* May a durable field differ between two versions of an object? */
-bool san_obj_same_durable(const struct san_obj *a, const struct san_obj *b);
-
 struct san_port *san_port_new(uint64_t id, const struct san_node *node, uint16_t tpgt,
 			      int64_t now_us) MUST_CHECK;
 struct san_portal *san_portal_new(uint64_t id, const char *address, uint8_t family,

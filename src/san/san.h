@@ -77,6 +77,9 @@ struct san_obj {
 void *san_ref(const void *obj); /* any object; returns it */
 void san_unref(void *obj);      /* NULL is fine */
 
+/* Are all durable fields of two objects the same?  (TimeOfLastStateChange is left out.) */
+bool san_obj_same(const struct san_obj *a, const struct san_obj *b);
+
 /* What an object that can be switched carries (CIM_EnabledLogicalElement). */
 struct san_enabled {
 	bool on;            /* EnabledState 2 or 3, durable */

@@ -11,16 +11,18 @@
 #include "store/store.h"
 
 enum {
-	VERSION = 1,               /* of the schema: PRAGMA user_version */
-	APPLICATION = 0x736d6973,  /* "smis": PRAGMA application_id */
+	VERSION = 1,              /* of the schema: PRAGMA user_version */
+	APPLICATION = 0x736d6973, /* "smis": PRAGMA application_id */
 };
 
 static const char schema[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK(one = 1), host TEXT NOT NULL,"
 	" generation INTEGER NOT NULL, next_id INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE pools(id INTEGER PRIMARY KEY, name TEXT NOT NULL, primordial INTEGER NOT NULL)"
+	"CREATE TABLE pools(id INTEGER PRIMARY KEY, name TEXT NOT NULL, primordial INTEGER NOT "
+	"NULL)"
 	" STRICT;"
-	"CREATE TABLE groups(id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT NULL)"
+	"CREATE TABLE groups(id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT "
+	"NULL)"
 	" STRICT;"
 	"CREATE TABLE units(id INTEGER PRIMARY KEY, pool INTEGER NOT NULL, naa TEXT NOT NULL,"
 	" name TEXT NOT NULL, size INTEGER NOT NULL, created_us INTEGER NOT NULL,"
@@ -29,10 +31,12 @@ static const char schema[] =
 	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, created_us INTEGER NOT NULL,"
 	" changed_us INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE ports(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, tpgt INTEGER NOT NULL,"
-	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, changed_us INTEGER NOT NULL) STRICT;"
+	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, changed_us INTEGER NOT NULL) "
+	"STRICT;"
 	"CREATE TABLE portals(id INTEGER PRIMARY KEY, address TEXT NOT NULL,"
 	" tcp_port INTEGER NOT NULL, portal_group INTEGER NOT NULL, by_hand INTEGER NOT NULL,"
-	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, changed_us INTEGER NOT NULL) STRICT;"
+	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, changed_us INTEGER NOT NULL) "
+	"STRICT;"
 	"CREATE TABLE bindings(id INTEGER PRIMARY KEY, port INTEGER NOT NULL,"
 	" portal INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE luns(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, unit INTEGER NOT NULL,"
@@ -255,19 +259,19 @@ static const struct table {
 	void (*put)(sqlite3_stmt *q, int i, const void *o);
 	void *(*get)(sqlite3_stmt *q, int i, uint64_t id, const struct san_state *s);
 } tables[] = {
-	{SAN_POOL, "pools", "name,primordial", "?,?", put_pool, get_pool},
-	{SAN_GROUP, "groups", "name,is_default", "?,?", put_group, get_group},
-	{SAN_UNIT, "units", "pool,naa,name,size,created_us,changed_us", "?,?,?,?,?,?", put_unit,
-	 get_unit},
-	{SAN_NODE, "nodes", "iqn,alias,enabled,requested,created_us,changed_us", "?,?,?,?,?,?",
-	 put_node, get_node},
-	{SAN_PORT, "ports", "node,tpgt,enabled,requested,changed_us", "?,?,?,?,?", put_port,
-	 get_port},
-	{SAN_PORTAL, "portals",
-	 "address,tcp_port,portal_group,by_hand,enabled,requested,changed_us", "?,?,?,?,?,?,?",
-	 put_portal, get_portal},
-	{SAN_BINDING, "bindings", "port,portal", "?,?", put_binding, get_binding},
-	{SAN_LUN, "luns", "node,unit,lun", "?,?,?", put_lun, get_lun},
+	{SAN_POOL,    "pools",    "name,primordial",                                   "?,?",           put_pool,    get_pool   },
+	{SAN_GROUP,   "groups",   "name,is_default",                                   "?,?",           put_group,   get_group  },
+	{SAN_UNIT,    "units",    "pool,naa,name,size,created_us,changed_us",          "?,?,?,?,?,?",   put_unit,
+	 get_unit													       },
+	{SAN_NODE,    "nodes",    "iqn,alias,enabled,requested,created_us,changed_us", "?,?,?,?,?,?",
+	 put_node,												   get_node   },
+	{SAN_PORT,    "ports",    "node,tpgt,enabled,requested,changed_us",            "?,?,?,?,?",     put_port,
+	 get_port													       },
+	{SAN_PORTAL,  "portals",
+	 "address,tcp_port,portal_group,by_hand,enabled,requested,changed_us",         "?,?,?,?,?,?,?",
+	 put_portal,												 get_portal },
+	{SAN_BINDING, "bindings", "port,portal",                                       "?,?",           put_binding, get_binding},
+	{SAN_LUN,     "luns",     "node,unit,lun",                                     "?,?,?",         put_lun,     get_lun    },
 };
 
 static const struct table *table_of(enum san_kind kind)
@@ -307,10 +311,11 @@ static int db_err(sqlite3 *db, struct err *e, const char *doing)
 	if (code == -ENOSPC)
 		return err_set(e, code, "%s: the disk is full; make room and try again", doing);
 	if (code == -EUCLEAN)
-		return err_set(e, code,
-			       "%s: the database is damaged (%s); restore it from a backup, or move it "
-			       "away to begin anew",
-			       doing, sqlite3_errmsg(db));
+		return err_set(
+			e, code,
+			"%s: the database is damaged (%s); restore it from a backup, or move it "
+			"away to begin anew",
+			doing, sqlite3_errmsg(db));
 	return err_set(e, code, "%s: %s", doing, db ? sqlite3_errmsg(db) : "out of memory");
 }
 
@@ -357,10 +362,11 @@ static int take_lock(struct store *st, const char *dir, struct err *e)
 			return err_sys(e, "lock state directory %s", dir);
 		n = pread(st->lock, who, sizeof(who) - 1, 0);
 		who[n > 0 ? n : 0] = '\0';
-		return err_set(e, -EBUSY,
-			       "state directory %s is in use by another smiscsid (process %.20s); stop "
-			       "that one or choose another directory with --state",
-			       dir, *who ? who : "unknown");
+		return err_set(
+			e, -EBUSY,
+			"state directory %s is in use by another smiscsid (process %.20s); stop "
+			"that one or choose another directory with --state",
+			dir, *who ? who : "unknown");
 	}
 	n = snprintf(who, sizeof(who), "%d", (int)getpid());
 	if (ftruncate(st->lock, 0) < 0 || pwrite(st->lock, who, (size_t)n, 0) != n)
@@ -372,14 +378,14 @@ static int take_lock(struct store *st, const char *dir, struct err *e)
 static int make_database(const struct store *st, const char *path, struct err *e)
 {
 	auto_free char *tmp = xasprintf("%s.new", path);
-	auto_free char *sql =
-		xasprintf("PRAGMA application_id=%d; PRAGMA user_version=%d; %s", APPLICATION,
-			  VERSION, schema);
+	auto_free char *sql = xasprintf("PRAGMA application_id=%d; PRAGMA user_version=%d; %s",
+					APPLICATION, VERSION, schema);
 	sqlite3 *db = NULL;
 	int r = 0;
 
 	(void)unlink(tmp);
-	if (sqlite3_open_v2(tmp, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(tmp, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK)
 		r = db_err(db, e, "make the database");
 	if (r == 0)
 		r = db_exec(db, sql, e, "make the database");
@@ -401,10 +407,11 @@ static int check_database(struct store *st, const char *path, struct err *e)
 	if (stat(path, &sb) < 0)
 		return err_sys(e, "open %s", path);
 	if (sb.st_size == 0)
-		return err_set(e, -EUCLEAN,
-			       "database %s is empty, so damaged; restore it from a backup, or move it "
-			       "away to begin anew",
-			       path);
+		return err_set(
+			e, -EUCLEAN,
+			"database %s is empty, so damaged; restore it from a backup, or move it "
+			"away to begin anew",
+			path);
 	r = db_pragma(st->db, "PRAGMA application_id", &application, e);
 	if (r == 0)
 		r = db_pragma(st->db, "PRAGMA user_version", &version, e);
@@ -413,10 +420,11 @@ static int check_database(struct store *st, const char *path, struct err *e)
 	if (application != APPLICATION)
 		return err_set(e, -EUCLEAN, "%s is not a database of smiscsi", path);
 	if (version > VERSION || version < 1)
-		return err_set(e, -EPROTO,
-			       "database %s has version %lld and this program knows %d; use the newer "
-			       "program",
-			       path, (long long)version, VERSION);
+		return err_set(
+			e, -EPROTO,
+			"database %s has version %lld and this program knows %d; use the newer "
+			"program",
+			path, (long long)version, VERSION);
 	if (sqlite3_db_readonly(st->db, "main") == 1)
 		return err_set(e, -EROFS, "database %s can't be written", path);
 	r = db_prepare(st->db, "PRAGMA quick_check(1)", &q, e);
@@ -428,7 +436,8 @@ static int check_database(struct store *st, const char *path, struct err *e)
 			r = db_err(st->db, e, "check the database");
 		else if (!said || !streq(said, "ok"))
 			r = err_set(e, -EUCLEAN,
-				    "the database is damaged (%.200s); restore it from a backup, or move "
+				    "the database is damaged (%.200s); restore it from a backup, "
+				    "or move "
 				    "it away to begin anew",
 				    said ? said : "no result");
 	}
@@ -480,9 +489,10 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	if (r < 0)
 		return r;
 	/* Exclusive: nobody else writes here, and no shared-memory file is needed. */
-	r = db_exec(st->db,
-		    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-		    e, "open the database");
+	r = db_exec(
+		st->db,
+		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+		e, "open the database");
 	if (r == 0)
 		r = prepare_all(st, e);
 	if (r < 0)
@@ -512,8 +522,7 @@ void store_close(struct store *st)
 
 /* ---- reading ---- */
 
-static int load_table(struct store *st, const struct table *t, struct san_state **s,
-		      struct err *e)
+static int load_table(struct store *st, const struct table *t, struct san_state **s, struct err *e)
 {
 	auto_free char *sql = xasprintf("SELECT id,%s FROM %s ORDER BY id", t->columns, t->name);
 	struct san_changes auto_changes ch = {0};
@@ -527,10 +536,11 @@ static int load_table(struct store *st, const struct table *t, struct san_state 
 		if (o)
 			san_changes_add(&ch, t->kind, NULL, o);
 		else
-			r = err_set(e, -EUCLEAN,
-				    "row %llu of table %s makes no sense; restore the database from a "
-				    "backup",
-				    (unsigned long long)id, t->name);
+			r = err_set(
+				e, -EUCLEAN,
+				"row %llu of table %s makes no sense; restore the database from a "
+				"backup",
+				(unsigned long long)id, t->name);
 	}
 	if (r == 0 && rc != SQLITE_DONE)
 		r = db_err(st->db, e, "read the database");
