@@ -26,13 +26,15 @@ struct broker_limits {
 	uint32_t query_bytes;         /* longest query text; default 65536 */
 };
 
+struct broker_alias {
+	const char *alias, *name;
+};
+
 struct broker_config {
 	const struct cim_namespace *const *namespaces;
 	size_t n_namespaces;
 	/* aliases: "root/interop" -> "interop" */
-	const struct {
-		const char *alias, *name;
-	} *aliases;
+	const struct broker_alias *aliases;
 	size_t n_aliases;
 	const struct prov_module *const *modules;
 	size_t n_modules;

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* smiscsid - the management server: wiring, start, stop. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/fake/fake.h"
+#include "engine/user/user.h"
+#include "gen/schema.h"
+#include "sm/sm.h"
+#include "smiscsid/model.h"
+#include "smiscsid/server.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, READY_MS = 60000 };
+
+static const struct cim_namespace *const namespaces[] = {
+	&smiscsi_ns_iscsitarget,
+	&smiscsi_ns_sm,
+	&smiscsi_ns_interop,
+};
+
+/* Everything that lives as long as the process, in the order in which it is made. */
+struct daemon {
+	struct options options;
+	char *state, *socket, *users_path, *urls[2 * OPTIONS_MAX_LIST];
+	size_t n_urls;
+	char host[256];
+	struct cert cert;
+	struct users *users;
+	struct store *store;
+	struct engine *engine;
+	struct control *control;
+	struct providers_server shown;
+	struct model model;
+	struct sm *sm;
+	struct broker *broker;
+	struct server *server;
+};
+
+static int usage(const struct err *e)
+{
+	(void)fprintf(stderr, "smiscsid: %s\n", e->text);
+	return EXIT_USAGE;
+}
+
+static int failed(const struct err *e)
+{
+	(void)fprintf(stderr, "smiscsid: %s\n", e->text);
+	return EXIT_FAILED;
+}
+
+/* What the options may say one by one but not together. */
+static int check_options(struct options *o, struct err *e)
+{
+	enum log_level level;
+
+	if (!log_level_parse(o->log_level, &level))
+		return err_set(e, -EINVAL, "option --log-level: '%s' is not one of error, warning, "
+			       "info, debug", o->log_level);
+	log_set_level(level);
+	if (o->http.n == 0 && o->https.n == 0) {
+		o->http.v = xcalloc(1, sizeof(*o->http.v));
+		o->http.v[0] = (struct options_endpoint){
+			.address = "127.0.0.1", .port = 5988, .loopback = true};
+		o->http.n = 1;
+	}
+	for (size_t i = 0; i < o->http.n; i++) {
+		const struct options_endpoint *ep = &o->http.v[i];
+
+		if (ep->loopback)
+			continue;
+		if (o->no_auth)
+			return err_set(e, -EINVAL, "--no-auth is for the loopback only, and --http names "
+				       "%s; make accounts with 'smiscsi user add'", ep->address);
+		if (!o->plain_http)
+			return err_set(e, -EINVAL, "--http names %s, where passwords would travel in the "
+				       "clear; use --https, or say --plain-http", ep->address);
+	}
+	for (size_t i = 0; i < o->https.n; i++)
+		if (!o->https.v[i].loopback && o->no_auth)
+			return err_set(e, -EINVAL, "--no-auth is for the loopback only, and --https names "
+				       "%s; make accounts with 'smiscsi user add'", o->https.v[i].address);
+	return 0;
+}
+
+/* The state folder, made when it isn't there, with nobody else allowed in. */
+static int prepare_state(struct daemon *d, struct err *e)
+{
+	const char *dir = d->options.state;
+	auto_free char *probe = xasprintf("%s/.writable", dir);
+	auto_free char *parent = xstrdup(dir);
+	FILE *f;
+
+	for (char *p = parent + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		(void)mkdir(parent, 0755);
+		*p = '/';
+	}
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot make the state folder %s", dir);
+	f = fopen(probe, "we");
+	if (!f)
+		return err_sys(e, "the state folder %s cannot be written; name another with --state", dir);
+	(void)fclose(f);
+	(void)unlink(probe);
+	d->state = realpath(dir, NULL);
+	if (!d->state)
+		return err_sys(e, "cannot find the state folder %s", dir);
+	d->socket = xasprintf("%s/cim.socket", d->state);
+	d->users_path = xasprintf("%s/users", d->state);
+	return 0;
+}
+
+static void add_urls(struct daemon *d, const char *scheme, const struct options_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		bool v6 = strchr(l->v[i].address, ':') != NULL;
+
+		d->urls[d->n_urls++] = xasprintf("%s://%s%s%s:%u", scheme, v6 ? "[" : "",
+						 l->v[i].address, v6 ? "]" : "", l->v[i].port);
+	}
+}
+
+static int make_cert(struct daemon *d, struct err *e)
+{
+	const char **names = xcalloc(d->options.https.n + 2, sizeof(*names));
+	size_t n = 0;
+	int r;
+
+	names[n++] = d->host;
+	names[n++] = "localhost";
+	for (size_t i = 0; i < d->options.https.n; i++)
+		names[n++] = d->options.https.v[i].address;
+	r = cert_ensure(d->state, names, n, clock_wall_us(), &d->cert, e);
+	free(names);
+	return r;
+}
+
+static int make_engine(struct daemon *d, struct err *e)
+{
+	if (d->options.engine == ENGINE_FAKE) {
+		d->engine = fake_engine_engine(fake_engine_new());
+		return 0;
+	}
+
+	struct user_engine_config c = {.state_dir = d->state};
+
+	if (*d->options.target)
+		c.program = d->options.target;
+	return user_engine_new(&c, &d->engine, e);
+}
+
+/* A change of the model: the SM layer asks the local provider again. */
+static void observe(void *ctx, const struct san_state *was, const struct san_state *now,
+		    const struct san_changes *effects)
+{
+	struct daemon *d = ctx;
+
+	(void)was;
+	(void)now;
+	if (effects->n > 0 && d->sm)
+		sm_poke_local(d->sm);
+}
+
+static int start_control(struct daemon *d, struct err *e)
+{
+	const struct options *o = &d->options;
+	struct control_portal_option *portals =
+		xcalloc(o->portal.n ? o->portal.n : 1, sizeof(*portals));
+	struct san_settings *settings = san_settings_new(o->naming_authority);
+	struct control_config c = {
+		.state_dir = d->state,
+		.settings = settings,
+		.portals = portals,
+		.n_portals = o->portal.n,
+		.watch_network = true,
+		.observer = observe,
+		.observer_ctx = d,
+	};
+	int r;
+
+	settings->identifier_selection = o->identifier_selection;
+	settings->default_portals = o->default_portals && o->portal.n == 0;
+	settings->default_tcp_port = (uint16_t)o->default_port;
+	settings->logout_time = (uint32_t)o->logout_time;
+	for (size_t i = 0; i < o->portal.n; i++) {
+		(void)snprintf(portals[i].address, sizeof(portals[i].address), "%s",
+			       o->portal.v[i].address);
+		portals[i].tcp_port =
+			o->portal.v[i].port ? o->portal.v[i].port : (uint16_t)o->default_port;
+	}
+	r = control_new(&c, d->store, d->engine, &d->control, e);
+	free(portals);
+	return r;
+}
+
+static int start_broker(struct daemon *d, struct err *e)
+{
+	static const struct broker_alias aliases[] = {{"root/interop", "interop"}};
+	const struct prov_module *modules[] = {&d->model.module, sm_module(d->sm)};
+	struct broker_config c = {
+		.namespaces = namespaces,
+		.n_namespaces = ARRAY_SIZE(namespaces),
+		.aliases = aliases,
+		.n_aliases = ARRAY_SIZE(aliases),
+		.modules = modules,
+		.n_modules = ARRAY_SIZE(modules),
+		.host = d->host,
+		.limits = {.contexts = 200,
+			   .contexts_per_user = 50,
+			   .pull_max_objects = 10000,
+			   .pull_timeout_s = 30,
+			   .pull_timeout_max_s = 900,
+			   .query_bytes = 65536},
+	};
+
+	d->broker = broker_new(&c, e);
+	return d->broker ? 0 : e->code;
+}
