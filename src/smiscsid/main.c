@@ -229,3 +229,161 @@ static int start_broker(struct daemon *d, struct err *e)
 	d->broker = broker_new(&c, e);
 	return d->broker ? 0 : e->code;
 }
+
+static int start_sm(struct daemon *d, struct err *e)
+{
+	struct sm_config c = {
+		.state_dir = d->state,
+		.local_socket = d->socket,
+		.refresh_s = (unsigned)d->options.refresh,
+	};
+
+	return sm_new(&c, &d->sm, e);
+}
+
+/* Everything up to the point where the first request succeeds. */
+static int start(struct daemon *d, struct err *e)
+{
+	struct rlimit files;
+	int r;
+
+	/* every connection, portal and unit is a descriptor */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (gethostname(d->host, sizeof(d->host) - 1) < 0 || !d->host[0])
+		(void)snprintf(d->host, sizeof(d->host), "localhost");
+	add_urls(d, "http", &d->options.http);
+	add_urls(d, "https", &d->options.https);
+	r = prepare_state(d, e);
+	if (r == 0)
+		r = store_open(d->state, &d->store, e);
+	if (r == 0)
+		r = users_open(d->users_path, &d->users, e);
+	if (r == 0 && d->options.https.n)
+		r = make_cert(d, e);
+	if (r == 0)
+		r = make_engine(d, e);
+	if (r == 0)
+		r = start_control(d, e);
+	if (r == 0)
+		r = control_wait_ready(d->control, READY_MS, e);
+	if (r < 0)
+		return r;
+	d->shown = (struct providers_server){
+		.version = SMISCSI_VERSION,
+		.host = d->host,
+		.urls = (const char *const *)d->urls,
+		.n_urls = d->n_urls,
+		.authenticates = !d->options.no_auth,
+		.pull_timeout_s = 30,
+		.pull_timeout_max_s = 900,
+		.namespaces = namespaces,
+		.n_namespaces = ARRAY_SIZE(namespaces),
+	};
+	model_init(&d->model, d->control, &d->shown);
+	r = start_sm(d, e);
+	if (r == 0)
+		r = start_broker(d, e);
+	if (r < 0)
+		return r;
+
+	struct server_config c = {.options = &d->options,
+				  .broker = d->broker,
+				  .users = d->users,
+				  .cert = d->options.https.n ? &d->cert : NULL,
+				  .private_socket = d->socket};
+
+	r = server_new(&c, &d->server, e);
+	if (r == 0)
+		r = sm_start(d->sm, READY_MS, e); /* the local server is discovered when this is over */
+	return r;
+}
+
+/* keep: let the target go on serving, for a restart under the service manager. */
+static void stop(struct daemon *d, bool keep)
+{
+	server_free(d->server);
+	broker_free(d->broker);
+	sm_free(d->sm);
+	if (d->control)
+		control_free(d->control, keep);
+	if (d->engine)
+		d->engine->ops->free(d->engine);
+	store_close(d->store);
+	users_close(d->users);
+	cert_done(&d->cert);
+	for (size_t i = 0; i < d->n_urls; i++)
+		free(d->urls[i]);
+	free(d->state);
+	free(d->socket);
+	free(d->users_path);
+}
+
+static void say_ready(const struct daemon *d)
+{
+	auto_buf struct buf b = buf_of(1 << 20);
+
+	for (size_t i = 0; i < d->n_urls; i++)
+		(void)buf_addf(&b, " %s", d->urls[i]);
+	printf("ready:%s\n", b.p);
+	(void)fflush(stdout);
+#ifdef HAVE_SYSTEMD
+	(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s", b.p);
+#endif
+}
+
+static void serve(struct daemon *d, const sigset_t *signals)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	for (;;) {
+		int sig = sigtimedwait(signals, NULL, &second);
+
+		if (sig == SIGINT || sig == SIGTERM) {
+			log_info(smiscsid, "stopping on %s", sig == SIGINT ? "SIGINT" : "SIGTERM");
+			return;
+		}
+		broker_tick(d->broker);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon *d = xcalloc(1, sizeof(*d));
+	bool managed = getenv("NOTIFY_SOCKET") != NULL;
+	struct err e = {0};
+	sigset_t signals;
+	int ret;
+
+	/* Threads inherit the mask: only sigtimedwait in serve() sees these. */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (options_read(&d->options, argc, argv, &e) < 0 || check_options(&d->options, &e) < 0) {
+		ret = usage(&e);
+	} else if (d->options.help) {
+		options_help("smiscsid");
+		ret = EXIT_OK;
+	} else if (d->options.version) {
+		puts("smiscsid " SMISCSI_VERSION);
+		ret = EXIT_OK;
+	} else {
+		(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+		ret = start(d, &e) < 0 ? failed(&e) : EXIT_OK;
+		if (ret == EXIT_OK) {
+			say_ready(d);
+			serve(d, &signals);
+		}
+#ifdef HAVE_SYSTEMD
+		(void)sd_notify(0, "STOPPING=1");
+#endif
+		stop(d, managed && ret == EXIT_OK);
+	}
+	options_done(&d->options);
+	free(d);
+	return ret;
+}
