@@ -69,8 +69,10 @@ struct broker_item {
 };
 
 struct broker_answer {
-	enum cim_status status;   /* not CIM_OK: text says why, nothing else is valid */
-	char text[512];
+	/* Not CIM_OK: text says why, nothing else is valid.  A list may run into an error half way:
+	 * broker_next says end and the status is no longer CIM_OK. */
+	enum cim_status status;
+	char text[512]; /* also with a method's return value that isn't 0 */
 	enum broker_kind kind;
 	bool single;              /* exactly one element (GetInstance, GetClass, CreateInstance) */
 	const struct cim_class *cls; /* the class asked for, where there is one */
@@ -89,8 +91,10 @@ struct broker_answer {
 /*
  * Start an operation.  rq and its arena must live until broker_close.  Returns an operation that
  * is answered now (broker_ready true), or one that waits for the writer: then `wake(ctx)` is
- * called exactly once, from another thread and possibly before broker_open returns, after which
- * broker_ready is true.
+ * called exactly once, from another thread or from inside broker_open, after which broker_ready is
+ * true.  wake only gives a sign: it must not call the broker, nor wait for a thread that is in
+ * broker_close.  Once broker_close has returned nobody is woken any more; the change is made all
+ * the same.  NULL: no memory left in a.
  */
 struct broker_op *broker_open(struct broker *b, struct cim_request *rq, struct arena *a,
 			      const struct prov_caller *who, void (*wake)(void *ctx), void *ctx);

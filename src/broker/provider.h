@@ -119,9 +119,14 @@ struct prov_call {
 	uint32_t busy_code;               /* ret when the outcome is PROV_BUSY; preset 4 */
 
 	/* intrinsic changes */
-	const struct cim_instance *inst;  /* create, modify: the new values */
-	const bool *given;                /* per property: did the client name it? */
-	struct cim_path *new_path;        /* create: the path of the object; filled by the body */
+	/* create: the client's values, defaults elsewhere.  modify: the object as it would be. */
+	const struct cim_instance *inst;
+	/* create: did the client name the property?  modify: does the client change it?  (Keys
+	 * and read-only properties never are: the broker sees to that.) */
+	const bool *given;
+	/* create: the path of the new object.  Comes with class, namespace and key names; the body
+	 * sets the keys' values, or puts another path in its place. */
+	struct cim_path *new_path;
 
 	struct err e; /* why ret is not 0, in words; for the log and the WBEMMessage header */
 };
@@ -147,6 +152,7 @@ struct prov_method {
 	const struct cim_class *cls; /* holds for it and its subclasses */
 	const char *name;
 	enum cim_status (*body)(struct prov_call *call);
+	bool reads_only; /* may be called by who may only read; all others need may_write */
 };
 
 /* Intrinsic changes of a class; a member that is NULL is CIM_ERR_NOT_SUPPORTED. */
@@ -162,7 +168,8 @@ struct prov_edit {
 struct prov_write {
 	/* Run the body for good on the newest view, filling changes; false: refused. */
 	bool (*run)(struct prov_write *w, const void *view, void *changes);
-	/* Called once, when the change is durable and real, or isn't; any thread. */
+	/* Called once, when the change is durable and real, or isn't; any thread.  w is gone
+	 * when it returns. */
 	void (*done)(struct prov_write *w, enum prov_outcome o, const struct err *e);
 	struct prov_write *next_; /* the writer's queue */
 	void *writer_[4];         /* the writer's own */

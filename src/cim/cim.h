@@ -193,9 +193,7 @@ struct cim_qual {
 
 struct cim_qualdecl {
 	const char *name;
-	/* Default; .type declares the type, and so does being an array, which NULL tells by
-	 * .hint == CIM_V_ARRAY. */
-	struct cim_value value;
+	struct cim_value value; /* default; .type and array-ness declare the type */
 	uint16_t scope;
 	uint8_t flavor;
 };

@@ -1,0 +1,989 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/str.h"
+#include "broker/query.h"
+
+enum {
+	DEPTH_MAX = 32,  /* parentheses and NOTs inside each other */
+	CHAIN_MAX = 8,   /* names of one chain */
+	NAMES_MAX = 256, /* names that a query mentions */
+	PATTERN_MAX = 256,
+};
+
+enum kind { N_AND, N_OR, N_NOT, N_COMPARE, N_IS_NULL, N_LIKE, N_ISA };
+enum compare { C_EQ, C_NE, C_LT, C_LE, C_GT, C_GE };
+enum literal { L_NULL, L_STRING, L_INTEGER, L_REAL, L_BOOLEAN };
+enum truth { NO, YES, UNKNOWN };
+
+struct step {
+	const char *name;
+	size_t len;
+	int64_t index; /* -1: not indexed */
+};
+
+struct chain {
+	const struct step *step;
+	unsigned n; /* 0: the instance itself */
+	bool any;   /* true of any element of the array */
+};
+
+struct lit {
+	enum literal kind;
+	const char *s;
+	size_t n;
+	bool negative; /* of an integer whose magnitude is u */
+	uint64_t u;
+	double r;
+};
+
+struct atom { /* of a pattern: what one character may be, and how often */
+	enum { A_CHAR, A_ANY, A_SET } kind;
+	char c;
+	char often; /* 1 once, '*', '+', '?' */
+	bool negated;
+	const char *set; /* pairs from-to */
+	size_t n_set;
+};
+
+struct query_node {
+	enum kind kind;
+	struct query_node *child, *next; /* AND, OR: a list of them; NOT: one */
+	struct chain chain;
+	enum compare cmp;
+	struct lit lit;
+	const struct atom *pattern;
+	size_t n_atoms;
+};
+
+bool query_lang_parse(const char *name, enum query_lang *ret)
+{
+	static const struct {
+		const char *name;
+		enum query_lang lang;
+	} known[] = {
+		{"WQL", QUERY_WQL}, {"DMTF:CQL", QUERY_CQL}, {"CIM:CQL", QUERY_CQL},
+		{"CQL", QUERY_CQL}, {"DMTF:FQL", QUERY_FQL}, {"FQL", QUERY_FQL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (str_caseeq(name, known[i].name)) {
+			*ret = known[i].lang;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- tokens ---- */
+
+enum token { T_END, T_NAME, T_STRING, T_INTEGER, T_REAL, T_PUNCT };
+
+struct parser {
+	struct arena *a;
+	const char *text, *at, *end;
+	enum query_lang lang;
+	struct query *q;
+	unsigned depth;
+	const char *used[NAMES_MAX];
+	uint32_t n_used;
+	struct err *e;
+	bool bad;
+	/* the token that is next */
+	enum token tok;
+	const char *start; /* where it stands */
+	const char *s;     /* its text; of strings without quotes and escapes */
+	size_t n;
+	uint64_t u;
+	double r;
+};
+
+static void fail(struct parser *p, const char *fmt, ...) PRINTF(2, 3);
+static void fail(struct parser *p, const char *fmt, ...)
+{
+	char why[200];
+	va_list ap;
+
+	if (p->bad)
+		return;
+	p->bad = true;
+	p->tok = T_END;
+	p->at = p->end;
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	(void)err_set(p->e, -EINVAL, "query, at character %td: %s", p->start - p->text + 1, why);
+}
+
+static void *get(struct parser *p, size_t n)
+{
+	void *m = arena_zalloc(p->a, n);
+
+	if (!m)
+		fail(p, "it needs more memory than allowed");
+	return m;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || is_digit(c) ||
+	       (unsigned char)c >= 0x80;
+}
+
+/* 'it''s' or 'it\'s'; WQL has "..." too.  In a pattern the escape is the pattern's own business,
+ * so a backslash before anything but a quote or a backslash stays. */
+static void lex_string(struct parser *p)
+{
+	char quote = *p->at++, *out = get(p, (size_t)(p->end - p->at) + 1);
+	size_t n = 0;
+
+	while (out && p->at < p->end) {
+		char c = *p->at++;
+
+		if (c == quote && p->at < p->end && *p->at == quote) {
+			p->at++;
+		} else if (c == quote) {
+			out[n] = '\0';
+			p->tok = T_STRING;
+			p->s = out;
+			p->n = n;
+			return;
+		} else if (c == '\\' && p->at < p->end && *p->at == quote) {
+			c = *p->at++;
+		} else if (c == '\\' && p->at < p->end && *p->at == '\\') {
+			out[n++] = c; /* halved below, unless it is a pattern */
+			c = *p->at++;
+		}
+		out[n++] = c;
+	}
+	fail(p, "a string has no end");
+}
+
+static void lex_number(struct parser *p)
+{
+	const char *from = p->at;
+	char text[64];
+	char *stop;
+
+	p->tok = T_INTEGER;
+	while (p->at < p->end && is_digit(*p->at))
+		p->at++;
+	if (p->at < p->end && *p->at == '.') {
+		p->tok = T_REAL;
+		for (p->at++; p->at < p->end && is_digit(*p->at);)
+			p->at++;
+	}
+	if (p->at < p->end && (*p->at == 'e' || *p->at == 'E')) {
+		p->tok = T_REAL;
+		p->at++;
+		if (p->at < p->end && (*p->at == '+' || *p->at == '-'))
+			p->at++;
+		while (p->at < p->end && is_digit(*p->at))
+			p->at++;
+	}
+	p->n = (size_t)(p->at - from);
+	if (p->n >= sizeof(text)) {
+		fail(p, "a number of %zu characters", p->n);
+		return;
+	}
+	if (p->tok == T_INTEGER) {
+		if (!str_u64(from, p->n, UINT64_MAX, &p->u))
+			fail(p, "the number is too large");
+		return;
+	}
+	memcpy(text, from, p->n);
+	text[p->n] = '\0';
+	p->r = strtod(text, &stop);
+	if (*stop || !isfinite(p->r))
+		fail(p, "%s is not a number", text);
+}
+
+static void lex_punct(struct parser *p)
+{
+	static const char *const two[] = {"<>", "!=", "<=", ">="};
+
+	p->tok = T_PUNCT;
+	p->s = p->at;
+	p->n = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(two); i++)
+		if (p->end - p->at >= 2 && memcmp(p->at, two[i], 2) == 0)
+			p->n = 2;
+	if (!strchr("()[],.*=<>-+!", *p->at) || !*p->at || (*p->at == '!' && p->n == 1))
+		fail(p, "unexpected character");
+	p->at += p->n;
+}
+
+static void next(struct parser *p)
+{
+	while (p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' ||
+				  *p->at == '\r'))
+		p->at++;
+	p->start = p->s = p->at;
+	p->n = 0;
+	if (p->at == p->end) {
+		p->tok = T_END;
+	} else if (*p->at == '\'' || (*p->at == '"' && p->lang == QUERY_WQL)) {
+		lex_string(p);
+	} else if (is_digit(*p->at)) {
+		lex_number(p);
+	} else if (name_char(*p->at)) {
+		while (p->at < p->end && name_char(*p->at))
+			p->at++;
+		p->tok = T_NAME;
+		p->n = (size_t)(p->at - p->s);
+	} else {
+		lex_punct(p);
+	}
+	if (p->bad)
+		p->tok = T_END;
+}
+
+static bool at_word(const struct parser *p, const char *word)
+{
+	return p->tok == T_NAME && str_caseeqn(p->s, p->n, word);
+}
+
+static bool at_punct(const struct parser *p, const char *punct)
+{
+	return p->tok == T_PUNCT && p->n == strlen(punct) && memcmp(p->s, punct, p->n) == 0;
+}
+
+static bool eat_word(struct parser *p, const char *word)
+{
+	if (!at_word(p, word))
+		return false;
+	next(p);
+	return true;
+}
+
+static bool eat_punct(struct parser *p, const char *punct)
+{
+	if (!at_punct(p, punct))
+		return false;
+	next(p);
+	return true;
+}
+
+static const char *const reserved[] = {"SELECT", "FROM", "WHERE", "AND", "OR",   "NOT",   "IS",
+				       "NULL",   "ISA",  "LIKE",  "AS",  "TRUE", "FALSE", "ANY"};
+
+static bool at_name(const struct parser *p)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (at_word(p, reserved[i]))
+			return false;
+	return p->tok == T_NAME;
+}
+
+static const char *take_name(struct parser *p, const char *what)
+{
+	const char *s = NULL;
+
+	if (!at_name(p)) {
+		fail(p, "%s is missing", what);
+		return NULL;
+	}
+	s = arena_strndup(p->a, p->s, p->n);
+	if (!s)
+		fail(p, "it needs more memory than allowed");
+	next(p);
+	return s;
+}
+
+/* ---- chains ---- */
+
+static void use(struct parser *p, const char *name)
+{
+	for (uint32_t i = 0; i < p->n_used; i++)
+		if (str_caseeq(p->used[i], name))
+			return;
+	if (p->n_used == NAMES_MAX)
+		fail(p, "more than %d different names", NAMES_MAX);
+	else
+		p->used[p->n_used++] = name;
+}
+
+static int64_t take_index(struct parser *p)
+{
+	int64_t i = -1;
+
+	if (!eat_punct(p, "["))
+		return -1;
+	if (p->tok != T_INTEGER || p->u > INT32_MAX)
+		fail(p, "an array index must be a number");
+	else
+		i = (int64_t)p->u;
+	next(p);
+	if (!eat_punct(p, "]"))
+		fail(p, "] is missing");
+	return i;
+}
+
+/* In front of a chain the FROM class or its alias may stand; it means the instance itself. */
+static bool names_source(const struct parser *p, const char *name)
+{
+	return (p->q->from && str_caseeq(name, p->q->from)) ||
+	       (p->q->alias && str_caseeq(name, p->q->alias));
+}
+
+static void take_chain(struct parser *p, struct chain *ret)
+{
+	struct step steps[CHAIN_MAX], *kept;
+	unsigned n = 0;
+
+	ret->any = eat_word(p, "ANY");
+	do {
+		const char *name = take_name(p, "a property name");
+
+		if (p->bad)
+			return;
+		if (n == CHAIN_MAX) {
+			fail(p, "more than %d names in a chain", CHAIN_MAX);
+			return;
+		}
+		steps[n++] = (struct step){name, strlen(name), take_index(p)};
+	} while (eat_punct(p, "."));
+	kept = get(p, sizeof(steps));
+	if (!kept)
+		return;
+	memcpy(kept, steps, n * sizeof(*steps));
+	ret->step = kept;
+	ret->n = n;
+	if (names_source(p, steps[0].name) && steps[0].index < 0) {
+		ret->step++;
+		ret->n--;
+	}
+	if (ret->n > 0)
+		use(p, ret->step[0].name);
+}
+
+/* ---- conditions ---- */
+
+static struct query_node *condition(struct parser *p);
+
+static struct query_node *node(struct parser *p, enum kind kind)
+{
+	struct query_node *n = get(p, sizeof(*n));
+
+	if (n)
+		n->kind = kind;
+	return n;
+}
+
+static char *halve(struct parser *p, const char *s, size_t n, size_t *ret_n)
+{
+	char *out = get(p, n + 1);
+	size_t k = 0;
+
+	for (size_t i = 0; out && i < n; i++) {
+		if (s[i] == '\\' && i + 1 < n && s[i + 1] == '\\')
+			i++;
+		out[k++] = s[i];
+	}
+	*ret_n = k;
+	return out;
+}
+
+static bool at_literal(const struct parser *p)
+{
+	return p->tok == T_STRING || p->tok == T_INTEGER || p->tok == T_REAL ||
+	       at_word(p, "TRUE") || at_word(p, "FALSE") || at_word(p, "NULL") ||
+	       at_punct(p, "-") || at_punct(p, "+");
+}
+
+static void take_literal(struct parser *p, struct lit *ret)
+{
+	bool minus = at_punct(p, "-");
+
+	memset(ret, 0, sizeof(*ret));
+	if (minus || at_punct(p, "+")) {
+		next(p);
+		if (p->tok != T_INTEGER && p->tok != T_REAL)
+			fail(p, "a number is missing after the sign");
+	}
+	if (p->tok == T_STRING) {
+		ret->kind = L_STRING;
+		ret->s = halve(p, p->s, p->n, &ret->n);
+	} else if (p->tok == T_INTEGER) {
+		ret->kind = L_INTEGER;
+		ret->negative = minus && p->u > 0;
+		ret->u = p->u;
+	} else if (p->tok == T_REAL) {
+		ret->kind = L_REAL;
+		ret->r = minus ? -p->r : p->r;
+	} else if (at_word(p, "TRUE") || at_word(p, "FALSE")) {
+		ret->kind = L_BOOLEAN;
+		ret->u = at_word(p, "TRUE");
+	} else if (!at_word(p, "NULL")) {
+		fail(p, "a literal is missing");
+	}
+	next(p);
+}
+
+/* One character, or a set, of a pattern; p[0..n] is not empty.  Returns the bytes it takes. */
+static size_t take_atom(struct parser *p, const char *s, size_t n, struct atom *ret)
+{
+	bool sql = p->lang == QUERY_WQL;
+	size_t i = 1;
+
+	*ret = (struct atom){.kind = A_CHAR, .c = s[0], .often = 1};
+	if (s[0] == '%' && sql) {
+		ret->kind = A_ANY;
+		ret->often = '*';
+	} else if (s[0] == (sql ? '_' : '.')) {
+		ret->kind = A_ANY;
+	} else if (s[0] == '\\' && n > 1) {
+		ret->c = s[1];
+		i = 2;
+	} else if (s[0] == '[') {
+		char *set = get(p, 2 * n);
+
+		ret->kind = A_SET;
+		ret->set = set;
+		if (n > 1 && s[1] == '^') {
+			ret->negated = true;
+			i = 2;
+		}
+		for (; set && i < n && s[i] != ']'; i++) {
+			set[2 * ret->n_set] = set[2 * ret->n_set + 1] = s[i];
+			if (i + 2 < n && s[i + 1] == '-' && s[i + 2] != ']') {
+				set[2 * ret->n_set + 1] = s[i + 2];
+				i += 2;
+			}
+			ret->n_set++;
+		}
+		if (i >= n || ret->n_set == 0)
+			fail(p, "a pattern has a [ without its ]");
+		i++;
+	} else if (!sql && strchr("*+?(){}|]", s[0])) {
+		fail(p, "a pattern can't have a %c here", s[0]);
+	}
+	if (!sql && i < n && (s[i] == '*' || s[i] == '+' || s[i] == '?'))
+		ret->often = s[i++];
+	return i;
+}
+
+static void take_pattern(struct parser *p, struct query_node *ret)
+{
+	struct atom *atoms;
+
+	if (p->tok != T_STRING) {
+		fail(p, "LIKE needs a pattern in quotes");
+		return;
+	}
+	if (p->n > PATTERN_MAX) {
+		fail(p, "a pattern of %zu bytes, allowed %d", p->n, PATTERN_MAX);
+		return;
+	}
+	atoms = get(p, (p->n + 1) * sizeof(*atoms));
+	for (size_t i = 0; atoms && i < p->n && !p->bad;)
+		i += take_atom(p, p->s + i, p->n - i, &atoms[ret->n_atoms++]);
+	ret->pattern = atoms;
+	next(p);
+}
+
+static bool take_compare(struct parser *p, enum compare *ret)
+{
+	static const struct {
+		const char *s;
+		enum compare cmp;
+	} all[] = {{"=", C_EQ}, {"<>", C_NE}, {"!=", C_NE}, {"<", C_LT},
+		   {"<=", C_LE}, {">", C_GT}, {">=", C_GE}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (eat_punct(p, all[i].s)) {
+			*ret = all[i].cmp;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct query_node *negate(struct parser *p, struct query_node *n)
+{
+	struct query_node *not = node(p, N_NOT);
+
+	if (not)
+		not->child = n;
+	return not;
+}
+
+static enum compare turned(enum compare c)
+{
+	static const enum compare other[] = {[C_EQ] = C_EQ, [C_NE] = C_NE, [C_LT] = C_GT,
+					     [C_LE] = C_GE, [C_GT] = C_LT, [C_GE] = C_LE};
+
+	return other[c];
+}
+
+/* x = NULL is what WQL says for IS NULL. */
+static struct query_node *compared(struct parser *p, struct query_node *n)
+{
+	if (n->lit.kind != L_NULL)
+		return n;
+	if (n->cmp != C_EQ && n->cmp != C_NE)
+		fail(p, "NULL is neither less nor greater than anything");
+	n->kind = N_IS_NULL;
+	return n->cmp == C_NE ? negate(p, n) : n;
+}
+
+static struct query_node *after_name(struct parser *p, struct query_node *n)
+{
+	bool not = false;
+
+	if (take_compare(p, &n->cmp)) {
+		n->kind = N_COMPARE;
+		take_literal(p, &n->lit);
+		return compared(p, n);
+	}
+	if (eat_word(p, "IS")) {
+		n->kind = N_IS_NULL;
+		not = eat_word(p, "NOT");
+		if (!eat_word(p, "NULL"))
+			fail(p, "after IS there must be NULL or NOT NULL");
+	} else if (eat_word(p, "ISA")) {
+		n->kind = N_ISA;
+		if (p->tok == T_STRING) { /* WQL writes ISA "class" */
+			n->lit.s = p->s;
+			next(p);
+		} else {
+			n->lit.s = take_name(p, "a class name");
+		}
+	} else {
+		n->kind = N_LIKE;
+		not = eat_word(p, "NOT");
+		if (!eat_word(p, "LIKE"))
+			fail(p, "a comparison is missing");
+		take_pattern(p, n);
+	}
+	return not ? negate(p, n) : n;
+}
+
+static struct query_node *simple(struct parser *p)
+{
+	struct query_node *n = node(p, N_COMPARE);
+
+	if (!n)
+		return NULL;
+	if (at_literal(p)) {
+		take_literal(p, &n->lit);
+		if (!take_compare(p, &n->cmp))
+			fail(p, "a comparison is missing");
+		n->cmp = turned(n->cmp);
+		take_chain(p, &n->chain);
+		return compared(p, n);
+	}
+	take_chain(p, &n->chain);
+	return after_name(p, n);
+}
+
+static struct query_node *factor(struct parser *p)
+{
+	struct query_node *n;
+
+	if (p->depth == DEPTH_MAX) {
+		fail(p, "more than %d parentheses and NOTs inside each other", DEPTH_MAX);
+		return NULL;
+	}
+	p->depth++;
+	if (eat_word(p, "NOT")) {
+		n = negate(p, factor(p));
+	} else if (eat_punct(p, "(")) {
+		n = condition(p);
+		if (!eat_punct(p, ")"))
+			fail(p, ") is missing");
+	} else {
+		n = simple(p);
+	}
+	p->depth--;
+	return n;
+}
+
+/* A list joined by one word; a list of one is its element. */
+static struct query_node *joined(struct parser *p, enum kind kind, const char *word,
+				 struct query_node *(*part)(struct parser *p))
+{
+	struct query_node *first = part(p), *last = first, *n;
+
+	if (p->bad || !at_word(p, word))
+		return first;
+	n = node(p, kind);
+	if (!n)
+		return NULL;
+	n->child = first;
+	while (!p->bad && eat_word(p, word)) {
+		struct query_node *more = part(p);
+
+		if (p->bad)
+			return NULL;
+		last->next = more;
+		last = more;
+	}
+	return n;
+}
+
+static struct query_node *conjunction(struct parser *p)
+{
+	return joined(p, N_AND, "AND", factor);
+}
+
+static struct query_node *condition(struct parser *p)
+{
+	return joined(p, N_OR, "OR", conjunction);
+}
+
+/* ---- SELECT ---- */
+
+/* name | name.name | name.* - what the first name means is known only after FROM. */
+static void take_select(struct parser *p, const char *(*ret)[2], uint32_t *n)
+{
+	do {
+		const char *a = NULL, *b = NULL;
+
+		if (eat_punct(p, "*")) {
+			b = "*";
+		} else {
+			a = take_name(p, "a property name or *");
+			if (eat_punct(p, "."))
+				b = eat_punct(p, "*") ? "*" : take_name(p, "a property name");
+		}
+		if (*n == NAMES_MAX) {
+			fail(p, "more than %d names", NAMES_MAX);
+			return;
+		}
+		ret[*n][0] = a;
+		ret[*n][1] = b;
+		++*n;
+	} while (!p->bad && eat_punct(p, ","));
+}
+
+static void bind_select(struct parser *p, const char *const (*names)[2], uint32_t n)
+{
+	const char **out = get(p, n * sizeof(*out));
+
+	for (uint32_t i = 0; out && i < n; i++) {
+		const char *a = names[i][0], *b = names[i][1];
+
+		if (b && a && !names_source(p, a)) {
+			fail(p, "%s is neither the class nor its alias", a);
+			return;
+		}
+		if (b && streq(b, "*")) {
+			p->q->star = true;
+		} else {
+			out[p->q->n_select++] = b ? b : a;
+			use(p, b ? b : a);
+		}
+	}
+	p->q->select = out;
+}
+
+static void statement(struct parser *p)
+{
+	const char *names[NAMES_MAX][2];
+	uint32_t n = 0;
+
+	if (!eat_word(p, "SELECT"))
+		fail(p, "it must begin with SELECT");
+	take_select(p, names, &n);
+	if (!eat_word(p, "FROM"))
+		fail(p, "FROM is missing");
+	p->q->from = take_name(p, "a class name");
+	if (eat_word(p, "AS") || at_name(p))
+		p->q->alias = take_name(p, "an alias");
+	if (p->bad)
+		return;
+	bind_select(p, (const char *const(*)[2])names, n);
+	if (eat_word(p, "WHERE"))
+		p->q->where = condition(p);
+}
+
+int query_parse(struct arena *a, enum query_lang lang, const char *text, size_t n,
+		struct query **ret, struct err *e)
+{
+	struct parser p = {.a = a, .text = text, .at = text, .end = text + n, .lang = lang, .e = e};
+	const char **used;
+
+	p.start = text;
+	if (!str_utf8_xml(text, n))
+		return err_set(e, -EINVAL, "query: not text in UTF-8");
+	p.q = get(&p, sizeof(*p.q));
+	if (!p.q)
+		return -EINVAL;
+	p.q->lang = lang;
+	next(&p);
+	if (lang == QUERY_FQL) {
+		p.q->star = true;
+		p.q->where = condition(&p);
+	} else {
+		statement(&p);
+	}
+	if (p.tok != T_END)
+		fail(&p, "nothing more may follow");
+	used = get(&p, (p.n_used + 1U) * sizeof(*used));
+	if (p.bad)
+		return -EINVAL;
+	memcpy(used, p.used, p.n_used * sizeof(*used));
+	p.q->used = used;
+	p.q->n_used = p.n_used;
+	*ret = p.q;
+	return 0;
+}
+
+/* ---- testing an instance ---- */
+
+static enum truth of(bool b)
+{
+	return b ? YES : NO;
+}
+
+static enum truth ordered(enum compare c, int order)
+{
+	switch (c) {
+	case C_EQ:
+		return of(order == 0);
+	case C_NE:
+		return of(order != 0);
+	case C_LT:
+		return of(order < 0);
+	case C_LE:
+		return of(order <= 0);
+	case C_GT:
+		return of(order > 0);
+	case C_GE:
+	default:
+		return of(order >= 0);
+	}
+}
+
+static int order_text(const char *a, size_t na, const char *b, size_t nb)
+{
+	int d = memcmp(a, b, na < nb ? na : nb);
+
+	return d ? d : (na > nb) - (na < nb);
+}
+
+static int order_real(double a, double b)
+{
+	return (a > b) - (a < b);
+}
+
+static bool is_signed(uint8_t t)
+{
+	return t == CIM_SINT8 || t == CIM_SINT16 || t == CIM_SINT32 || t == CIM_SINT64;
+}
+
+static bool is_real(uint8_t t)
+{
+	return t == CIM_REAL32 || t == CIM_REAL64;
+}
+
+static bool is_integer(uint8_t t)
+{
+	return t >= CIM_UINT8 && t <= CIM_SINT64;
+}
+
+/* Exact over all of uint64 and sint64. */
+static int order_integer(const struct cim_value *v, const struct lit *l)
+{
+	bool negative = is_signed(v->type) && v->i < 0;
+	uint64_t magnitude = negative ? -(uint64_t)v->i : v->u;
+
+	if (negative != l->negative)
+		return negative ? -1 : 1;
+	if (magnitude == l->u)
+		return 0;
+	return (magnitude < l->u) != negative ? -1 : 1;
+}
+
+static double as_real(const struct cim_value *v)
+{
+	return is_real(v->type) ? v->r : is_signed(v->type) ? (double)v->i : (double)v->u;
+}
+
+/* A scalar that is not NULL against a literal of any kind; what can't be compared is unknown. */
+static enum truth compare_scalar(const struct cim_value *v, enum compare c, const struct lit *l)
+{
+	if ((v->type == CIM_STRING || v->type == CIM_DATETIME) && l->kind == L_STRING)
+		return ordered(c, order_text(v->s, v->n, l->s, l->n));
+	if (v->type == CIM_BOOLEAN && l->kind == L_BOOLEAN)
+		return ordered(c, (int)(v->u != 0) - (int)l->u);
+	if (is_integer(v->type) && l->kind == L_INTEGER)
+		return ordered(c, order_integer(v, l));
+	if (is_integer(v->type) && l->kind == L_REAL)
+		return ordered(c, order_real(as_real(v), l->r));
+	if (is_real(v->type) && l->kind == L_REAL)
+		return ordered(c, order_real(v->r, l->r));
+	if (is_real(v->type) && l->kind == L_INTEGER)
+		return ordered(c, order_real(v->r, l->negative ? -(double)l->u : (double)l->u));
+	return UNKNOWN;
+}
+
+static bool atom_takes(const struct atom *a, char c)
+{
+	bool in = false;
+
+	if (a->kind == A_ANY)
+		return true;
+	if (a->kind == A_CHAR)
+		return a->c == c;
+	for (size_t i = 0; i < a->n_set && !in; i++)
+		in = (unsigned char)c >= (unsigned char)a->set[2 * i] &&
+		     (unsigned char)c <= (unsigned char)a->set[2 * i + 1];
+	return in != a->negated;
+}
+
+static bool may_skip(const struct atom *a)
+{
+	return a->often == '*' || a->often == '?';
+}
+
+static bool may_stay(const struct atom *a)
+{
+	return a->often == '*' || a->often == '+';
+}
+
+/* States are places in the pattern; all that are possible are kept, so that no pattern takes
+ * longer than its length times the text's.  An ANY or a set takes the first byte of a character;
+ * those that belong to it come along. */
+static bool like(const struct query_node *n, const char *s, size_t len)
+{
+	bool on[PATTERN_MAX + 1] = {true}, after[PATTERN_MAX + 1];
+	size_t m = n->n_atoms;
+
+	for (size_t k = 0; k < m; k++)
+		on[k + 1] = on[k] && may_skip(&n->pattern[k]);
+	for (size_t i = 0; i < len; i++) {
+		bool tail = ((unsigned char)s[i] & 0xc0) == 0x80;
+
+		memset(after, 0, sizeof(after));
+		for (size_t k = 0; k < m; k++) {
+			const struct atom *a = &n->pattern[k];
+
+			if (!on[k] && !(on[k + 1] && may_stay(a)))
+				continue;
+			if ((a->kind == A_CHAR || !tail) && atom_takes(a, s[i]))
+				after[k + 1] = true;
+		}
+		for (size_t k = 0; tail && k < m; k++)
+			if (on[k + 1] && n->pattern[k].kind != A_CHAR)
+				after[k + 1] = true;
+		for (size_t k = 0; k < m; k++)
+			if (after[k] && may_skip(&n->pattern[k]))
+				after[k + 1] = true;
+		memcpy(on, after, sizeof(on));
+	}
+	return on[m];
+}
+
+static enum truth test_scalar(const struct query_node *n, const struct cim_value *v)
+{
+	if (cim_is_null(v))
+		return UNKNOWN;
+	if (n->kind == N_COMPARE)
+		return compare_scalar(v, n->cmp, &n->lit);
+	if (v->type != CIM_STRING && v->type != CIM_DATETIME)
+		return UNKNOWN;
+	return of(like(n, v->s, v->n));
+}
+
+static enum truth test_value(const struct query_node *n, const struct cim_value *v)
+{
+	enum truth t = NO;
+
+	if (v->kind != CIM_V_ARRAY)
+		return test_scalar(n, v);
+	if (!n->chain.any)
+		return UNKNOWN; /* an array is not a value; ANY or an index says which */
+	for (uint32_t i = 0; i < v->n && t != YES; i++)
+		t = test_scalar(n, &v->a[i]);
+	return t == YES ? YES : NO;
+}
+
+/* Follow a chain; false: some step is NULL. */
+static bool follow(const struct chain *c, const struct cim_instance *i, struct cim_value *ret)
+{
+	struct cim_value v = cim_object(i);
+
+	for (unsigned k = 0; k < c->n; k++) {
+		int idx;
+
+		if (v.kind != CIM_V_SCALAR || v.type != CIM_OBJECT || !v.inst->cls)
+			return false;
+		idx = cim_prop_find(v.inst->cls, c->step[k].name, c->step[k].len);
+		if (idx < 0)
+			return false;
+		v = v.inst->v[idx];
+		if (c->step[k].index >= 0) {
+			if (v.kind != CIM_V_ARRAY || c->step[k].index >= v.n)
+				return false;
+			v = v.a[c->step[k].index];
+		}
+	}
+	*ret = v;
+	return !cim_is_null(&v);
+}
+
+static enum truth isa(const struct cim_value *v, const char *name)
+{
+	if (v->kind != CIM_V_SCALAR || v->type != CIM_OBJECT)
+		return UNKNOWN;
+	for (const struct cim_class *c = v->inst->cls; c; c = c->super)
+		if (str_caseeq(c->name, name))
+			return YES;
+	return NO;
+}
+
+static enum truth test(const struct query_node *n, const struct cim_instance *i);
+
+static enum truth test_list(const struct query_node *n, const struct cim_instance *i)
+{
+	enum truth decides = n->kind == N_OR ? YES : NO;
+	enum truth t = n->kind == N_OR ? NO : YES;
+
+	for (const struct query_node *c = n->child; c; c = c->next) {
+		enum truth one = test(c, i);
+
+		if (one == decides)
+			return one;
+		if (one == UNKNOWN)
+			t = UNKNOWN;
+	}
+	return t;
+}
+
+static enum truth test(const struct query_node *n, const struct cim_instance *i)
+{
+	struct cim_value v;
+	enum truth t;
+
+	switch (n->kind) {
+	case N_AND:
+	case N_OR:
+		return test_list(n, i);
+	case N_NOT:
+		t = test(n->child, i);
+		return t == UNKNOWN ? UNKNOWN : of(t == NO);
+	case N_IS_NULL:
+		return of(!follow(&n->chain, i, &v));
+	case N_ISA:
+		return follow(&n->chain, i, &v) ? isa(&v, n->lit.s) : UNKNOWN;
+	case N_COMPARE:
+	case N_LIKE:
+	default:
+		return follow(&n->chain, i, &v) ? test_value(n, &v) : UNKNOWN;
+	}
+}
+
+bool query_match(const struct query *q, const struct cim_instance *i)
+{
+	return !q->where || test(q->where, i) == YES;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query.h - WQL, DMTF:CQL (DSP0202) and DMTF:FQL (DSP0212): text in, a tree out, instances tested
+ *
+ * WQL and CQL:  SELECT * | name, name ...  FROM class [[AS] alias]  [WHERE condition]
+ * FQL:          condition
+ * condition:    AND, OR, NOT, parentheses; = <> != < <= > >= with a literal or NULL on either
+ *               side; IS [NOT] NULL; [NOT] LIKE 'pattern'; name ISA class (in CQL and FQL also
+ *               FROM-class or alias ISA class); ANY name = literal for arrays; chains through
+ *               embedded instances (SourceInstance.Name), array elements (Name[0]).
+ *
+ * LIKE: in WQL % is any text, _ any character, [a-z] one of a set; in CQL and FQL a regular
+ * expression over the whole value with . [] * + ? and \ as escape.
+ *
+ * A comparison with NULL is unknown, and so is NOT of it: such an instance isn't selected.  String
+ * comparison is exact; names compare without case.
+ *
+ * Depends on: base cim.  Threads: a parsed query is const.
+ */
+#pragma once
+
+#include "cim/cim.h"
+
+enum query_lang { QUERY_WQL, QUERY_CQL, QUERY_FQL };
+bool query_lang_parse(const char *name, enum query_lang *ret) MUST_CHECK;
+
+struct query_node;
+
+struct query {
+	enum query_lang lang;
+	const char *from, *alias; /* FQL: NULL */
+	bool star;
+	const char *const *select; /* property names, unless star */
+	uint32_t n_select;
+	const char *const *used; /* each property the query names, first name of a chain */
+	uint32_t n_used;
+	const struct query_node *where; /* NULL: all */
+};
+
+/* Everything is copied into the arena.  -EINVAL with a sentence that says where. */
+int query_parse(struct arena *a, enum query_lang lang, const char *text, size_t n,
+		struct query **ret, struct err *e) MUST_CHECK;
+/* A property that the instance's class doesn't have is NULL. */
+bool query_match(const struct query *q, const struct cim_instance *i);
