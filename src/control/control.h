@@ -28,7 +28,7 @@ struct control;
 
 enum control_outcome {
 	CONTROL_OK,      /* durable, live, published (or the rule found nothing to change) */
-	CONTROL_REFUSED, /* run returned a code other than 0: w->code, w->err */
+	CONTROL_REFUSED, /* run returned a code other than 0: w->code */
 	CONTROL_FAILED,  /* store or engine failed; nothing has changed: code 4 */
 	CONTROL_TIMEOUT, /* the engine did not answer in time; nothing has changed: code 3 */
 	CONTROL_BUSY,    /* unless_sessions met a session: DeleteiSCSINode's 4097 */
@@ -47,8 +47,7 @@ struct control_write {
 	uint32_t code; /* what run returned last */
 	/* control's own: */
 	struct control_write *next;
-	struct san_changes changes;
-	struct err err;
+	void *waiter;
 };
 
 /* Told after each publication, on the writer thread, before the answers: effects are all
@@ -89,7 +88,7 @@ struct san_state *control_state_get(struct control *c) MUST_CHECK;
 
 /* Queue a write.  After control_free began: done is called at once with CONTROL_FAILED. */
 void control_submit(struct control *c, struct control_write *w);
-/* The same, waiting for the outcome; not on the writer thread. */
+/* The same, waiting for the outcome (w->done is not used); not on the writer thread. */
 enum control_outcome control_write_wait(struct control *c, struct control_write *w, struct err *e);
 
 /* The target's statistics; -errno when it does not answer in time. */

@@ -74,6 +74,12 @@ struct engine_stats {
 };
 void engine_stats_done(struct engine_stats *st);
 
+/* Below the state directory: the folder of unit files; a unit's file is its NAA name and this. */
+#define ENGINE_UNIT_DIR    "units"
+#define ENGINE_UNIT_SUFFIX ".img"
+/* Beside it: persistent reservations, kept by the target. */
+#define ENGINE_PR_SUFFIX ".pr"
+
 /* Does a change concern an engine at all? */
 bool engine_cares(const struct san_change *c);
 

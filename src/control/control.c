@@ -1,0 +1,981 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/control.h"
+#include "control/pool.h"
+#include "network/network.h"
+
+enum {
+	BATCH_MAX = 512,  /* writes that share a sync */
+	RETRY_MS = 2000,  /* a configuration the target refused, a network change not stored */
+	SPACE_MS = 30000, /* how often the pool's space is looked at */
+};
+
+/* A copy of what the engine told, until the writer takes it up. */
+struct event {
+	struct event *next;
+	struct engine_event ev;
+	char *text[6]; /* what ev's strings point at */
+	struct san_connection *connections;
+};
+
+/* A copy of the network as it was told last. */
+struct network_copy {
+	struct san_seen_nic *nics;
+	struct san_seen_ip *ips;
+	size_t n_nics, n_ips;
+	char *text;
+};
+
+struct control {
+	struct store *store;
+	struct engine *engine;
+	struct pool *pool;
+	struct network_watch *watch;
+	control_observer *observer;
+	void *observer_ctx;
+	struct control_portal_option *options; /* --portal */
+	struct san_wanted_portal *wanted;      /* the same, for the rule */
+	size_t n_wanted;
+
+	pthread_t thread;
+	pthread_mutex_t lock; /* over what stands until the next blank line */
+	pthread_cond_t work, became_ready;
+	struct control_write *head, **tail;
+	struct event *ev_head, **ev_tail;
+	struct network_copy *network; /* newest not yet taken up */
+	bool stopping, ready;
+
+	pthread_mutex_t state_lock; /* for as long as it takes to count a reference */
+	struct san_state *state;
+
+	/* the writer thread's own: */
+	struct network_copy *seen; /* last taken up */
+	bool network_again;        /* its durable part could not be kept */
+	bool engine_ok;            /* has our configuration and answers */
+	bool want_replace;
+	uint64_t gen, next_id;       /* newest durable ones, those of undone changes included */
+	struct san_changes undo;     /* inverses that could not be made durable yet */
+	uint64_t retry_at, space_at; /* monotonic ns; 0 = not set */
+};
+
+/* One member of a batch. */
+struct job {
+	struct control_write *w; /* NULL: the network */
+	struct san_changes ch;
+	enum control_outcome outcome;
+	bool settled; /* outcome is known whatever becomes of the rest */
+	struct err err;
+};
+
+/* ---- the published state ---- */
+
+struct san_state *control_state_get(struct control *c)
+{
+	struct san_state *s;
+
+	pthread_mutex_lock(&c->state_lock);
+	s = san_state_ref(c->state);
+	pthread_mutex_unlock(&c->state_lock);
+	return s;
+}
+
+/* Takes over s, unless it is what is published already.  The writer alone changes c->state, so
+ * it may read it without the lock. */
+static void publish(struct control *c, struct san_state *s, struct san_changes *effects)
+{
+	struct san_state *was = c->state;
+
+	if (s == was) {
+		san_state_unref(s);
+		return;
+	}
+	s->generation = was->generation + 1;
+	s->config_generation = c->gen;
+	pthread_mutex_lock(&c->state_lock);
+	c->state = s;
+	pthread_mutex_unlock(&c->state_lock);
+	if (c->observer && effects->n)
+		c->observer(c->observer_ctx, was, s, effects);
+	san_state_unref(was);
+}
+
+static struct san_env env_now(void)
+{
+	struct san_env env = {.now_us = clock_wall_us()};
+
+	/* Never short for so few bytes once the kernel has its seed. */
+	while (getrandom(env.random, sizeof(env.random), 0) != (ssize_t)sizeof(env.random))
+		;
+	return env;
+}
+
+/* The state to work on: ids that were ever given out stay given out. */
+static struct san_state *working_state(struct control *c)
+{
+	static const struct san_changes nothing;
+	struct san_state *s = san_state_ref(c->state);
+
+	if (s->next_id < c->next_id) {
+		s = san_apply(s, &nothing, 0, NULL);
+		s->next_id = c->next_id;
+	}
+	return s;
+}
+
+/* ---- what the engine tells ---- */
+
+static char *keep(struct event *x, size_t i, const char *s)
+{
+	x->text[i] = s ? xstrdup(s) : NULL;
+	return x->text[i];
+}
+
+static void event_free(struct event *x)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(x->text); i++)
+		free(x->text[i]);
+	free(x->connections);
+	free(x);
+}
+
+static void on_engine(void *ctx, const struct engine_event *ev)
+{
+	const struct san_seen_session *ss = &ev->session;
+	struct event *x = xcalloc(1, sizeof(*x));
+	struct control *c = ctx;
+
+	x->ev = *ev;
+	if (ev->kind == ENGINE_SESSION_UP) {
+		x->ev.session.iqn = keep(x, 0, ss->iqn);
+		x->ev.session.initiator = keep(x, 1, ss->initiator);
+		x->ev.session.initiator_alias = keep(x, 2, ss->initiator_alias);
+		x->ev.session.isid = keep(x, 3, ss->isid);
+		x->ev.session.auth = keep(x, 4, ss->auth);
+		x->connections = xcalloc(ss->n_connections + 1, sizeof(x->connections[0]));
+		if (ss->n_connections)
+			memcpy(x->connections, ss->connections,
+			       ss->n_connections * sizeof(x->connections[0]));
+		x->ev.session.connections = x->connections;
+	} else {
+		x->ev.address = keep(x, 0, ev->address);
+		x->ev.naa = keep(x, 1, ev->naa);
+	}
+	x->ev.why = keep(x, 5, ev->why ? ev->why : "");
+	pthread_mutex_lock(&c->lock);
+	*c->ev_tail = x;
+	c->ev_tail = &x->next;
+	pthread_cond_signal(&c->work);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void see_event(struct control *c, const struct engine_event *ev, const struct san_state *s,
+		      struct san_changes *ch)
+{
+	const char *kind = c->engine->ops->kind;
+	struct san_env env = env_now();
+
+	switch (ev->kind) {
+	case ENGINE_UP:
+		c->engine_ok = false;
+		c->want_replace = true;
+		c->retry_at = 0;
+		break;
+	case ENGINE_DOWN:
+		c->engine_ok = false;
+		c->want_replace = false;
+		log_warn(control, "the target does not answer: %s", ev->why);
+		san_engine_seen(s, &env, kind, SAN_ENGINE_GONE, ev->why, ch);
+		san_sessions_clear(s, ch);
+		break;
+	case ENGINE_PORTAL:
+		san_portal_seen(s, ev->address, ev->tcp_port, ev->listen, ev->why, ch);
+		break;
+	case ENGINE_SESSION_UP:
+		san_session_seen(s, &ev->session, ch);
+		break;
+	case ENGINE_SESSION_DOWN:
+		san_session_gone(s, ev->session.id, ch);
+		break;
+	case ENGINE_UNIT:
+		if (*ev->why)
+			log_warn(control, "volume %s: %s", ev->naa, ev->why);
+		san_unit_seen(s, ev->naa, ev->why, ch);
+		break;
+	}
+}
+
+/* Bring everything the engine has told so far into s. */
+static struct san_state *take_events(struct control *c, struct san_state *s,
+				     struct san_changes *effects)
+{
+	struct event *x, *next;
+
+	pthread_mutex_lock(&c->lock);
+	x = c->ev_head;
+	c->ev_head = NULL;
+	c->ev_tail = &c->ev_head;
+	pthread_mutex_unlock(&c->lock);
+	for (; x; x = next) {
+		struct san_changes auto_changes ch = {0};
+
+		next = x->next;
+		see_event(c, &x->ev, s, &ch);
+		if (ch.n)
+			s = san_apply(s, &ch, clock_wall_us(), effects);
+		event_free(x);
+	}
+	return s;
+}
+
+/* ---- what the network tells ---- */
+
+static void network_copy_free(struct network_copy *n)
+{
+	if (!n)
+		return;
+	free(n->nics);
+	free(n->ips);
+	free(n->text);
+	free(n);
+}
+
+static const char *text_add(char **at, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *to = memcpy(*at, s, n);
+
+	*at += n;
+	return to;
+}
+
+void control_network_set(struct control *c, const struct san_seen_network *seen)
+{
+	struct network_copy *n = xcalloc(1, sizeof(*n)), *was;
+	size_t bytes = 1;
+	char *at;
+
+	for (size_t i = 0; i < seen->n_nics; i++)
+		bytes += strlen(seen->nics[i].name) + 1;
+	for (size_t i = 0; i < seen->n_ips; i++)
+		bytes += strlen(seen->ips[i].nic) + strlen(seen->ips[i].address) + 2;
+	n->nics = xcalloc(seen->n_nics + 1, sizeof(n->nics[0]));
+	n->ips = xcalloc(seen->n_ips + 1, sizeof(n->ips[0]));
+	n->n_nics = seen->n_nics;
+	n->n_ips = seen->n_ips;
+	at = n->text = xmalloc(bytes);
+	for (size_t i = 0; i < seen->n_nics; i++) {
+		n->nics[i] = seen->nics[i];
+		n->nics[i].name = text_add(&at, seen->nics[i].name);
+	}
+	for (size_t i = 0; i < seen->n_ips; i++) {
+		n->ips[i] = seen->ips[i];
+		n->ips[i].nic = text_add(&at, seen->ips[i].nic);
+		n->ips[i].address = text_add(&at, seen->ips[i].address);
+	}
+	pthread_mutex_lock(&c->lock);
+	was = c->network;
+	c->network = n;
+	pthread_cond_signal(&c->work);
+	pthread_mutex_unlock(&c->lock);
+	network_copy_free(was);
+}
+
+static void on_network(void *ctx, const struct network_list *l)
+{
+	struct san_seen_network seen = {0};
+	auto_free struct san_seen_nic *nics = xcalloc(l->n_nics + 1, sizeof(*nics));
+	auto_free struct san_seen_ip *ips = xcalloc(l->n_addresses + 1, sizeof(*ips));
+
+	for (size_t i = 0; i < l->n_nics; i++) {
+		const struct network_nic *n = &l->nics[i];
+
+		nics[i] = (struct san_seen_nic){.name = n->name,
+						.up = n->up,
+						.running = n->running,
+						.loopback = n->loopback,
+						.speed = n->speed,
+						.mtu = n->mtu};
+		memcpy(nics[i].mac, n->mac, sizeof(nics[i].mac));
+	}
+	for (size_t i = 0; i < l->n_addresses; i++) {
+		const struct network_address *a = &l->addresses[i];
+
+		ips[i] = (struct san_seen_ip){.address = a->text,
+					      .nic = a->nic,
+					      .family = a->family,
+					      .prefix_len = a->prefix_len,
+					      .tentative = a->tentative,
+					      .duplicate = a->duplicate};
+	}
+	seen.nics = nics;
+	seen.n_nics = l->n_nics;
+	seen.ips = ips;
+	seen.n_ips = l->n_addresses;
+	control_network_set(ctx, &seen);
+}
+
+static void see_network(struct control *c, const struct san_state *s, struct san_changes *ch)
+{
+	struct san_env env = env_now();
+	struct san_seen_network seen = {.nics = c->seen->nics,
+					.n_nics = c->seen->n_nics,
+					.ips = c->seen->ips,
+					.n_ips = c->seen->n_ips,
+					.has_wanted = c->n_wanted > 0,
+					.wanted = c->wanted,
+					.n_wanted = c->n_wanted};
+
+	san_network_seen(s, &env, &seen, ch);
+	/* The disk refused the durable part: show what is measured, try the rest again later. */
+	for (size_t i = 0; c->network_again && i < ch->n;) {
+		if (san_change_is_durable(&ch->v[i])) {
+			san_unref(ch->v[i].old);
+			san_unref(ch->v[i].now);
+			memmove(&ch->v[i], &ch->v[i + 1], (--ch->n - i) * sizeof(ch->v[0]));
+		} else {
+			i++;
+		}
+	}
+}
+
+/* ---- one batch ---- */
+
+static bool engine_wants(const struct san_changes *ch)
+{
+	for (size_t i = 0; i < ch->n; i++) {
+		if (engine_cares(&ch->v[i]))
+			return true;
+	}
+	return false;
+}
+
+static void settle(struct control *c, struct job *j, enum control_outcome o)
+{
+	if (o != CONTROL_OK && o != CONTROL_REFUSED)
+		pool_undo(c->pool, &j->ch);
+	if (o != CONTROL_OK)
+		san_changes_done(&j->ch);
+	j->outcome = o;
+	/* A refusal may rest on a member that fails later: it is looked at again with the rest. */
+	j->settled = o != CONTROL_OK && o != CONTROL_REFUSED;
+}
+
+/* Run one member's rule on s; what it changes is in j->ch, its files prepared. */
+static void run_rule(struct control *c, struct job *j, const struct san_state *s)
+{
+	struct san_env env = env_now();
+
+	san_changes_done(&j->ch);
+	j->outcome = CONTROL_OK;
+	if (!j->w) {
+		see_network(c, s, &j->ch);
+		return;
+	}
+	j->w->code = j->w->run(j->w, s, &env, &j->ch, &j->err);
+	if (j->w->code) {
+		settle(c, j, CONTROL_REFUSED);
+		return;
+	}
+	if (!c->engine_ok && engine_wants(&j->ch)) {
+		(void)err_set(&j->err, -ENOTCONN,
+			      "the target is not ready: %s; nothing was changed",
+			      s->engine->why->len ? s->engine->why->s : "it is starting");
+		/* No file has been prepared yet. */
+		san_changes_done(&j->ch);
+		settle(c, j, CONTROL_FAILED);
+		return;
+	}
+	if (pool_prepare(c->pool, &j->ch, &j->err) < 0) {
+		san_changes_done(&j->ch);
+		settle(c, j, CONTROL_FAILED);
+	}
+}
+
+/* Keep the changes of jobs, and what could not be undone before; all or nothing. */
+static int commit(struct control *c, const struct job *jobs, size_t n, uint64_t next_id,
+		  struct err *e)
+{
+	auto_free const struct san_changes **lists = xcalloc(n + 1, sizeof(const void *));
+	size_t n_lists = 0;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (san_changes_are_durable(&jobs[i].ch))
+			lists[1 + n_lists++] = &jobs[i].ch;
+	}
+	if (n_lists == 0 && (n || c->undo.n == 0))
+		return 0;
+	lists[0] = &c->undo;
+	r = store_commit(c->store, lists, 1 + n_lists, c->gen + 1, next_id, e);
+	if (r < 0)
+		return r;
+	san_changes_done(&c->undo);
+	c->gen++;
+	c->next_id = next_id;
+	return 0;
+}
+
+/* The store refused: nobody's durable changes count, what is measured does. */
+static void commit_failed(struct control *c, struct job *jobs, size_t n, const struct err *e)
+{
+	log_error(control, "nothing can be kept: %s", e->text);
+	for (size_t i = 0; i < n; i++) {
+		if (!san_changes_are_durable(&jobs[i].ch))
+			continue;
+		if (jobs[i].w) {
+			jobs[i].err = *e;
+			settle(c, &jobs[i], CONTROL_FAILED);
+		} else {
+			c->network_again = true;
+			c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
+		}
+	}
+}
+
+/* The target did not answer: nothing more is asked of it until it says that it is up. */
+static struct san_state *engine_is_late(struct control *c, struct san_state *s, const char *why,
+					struct san_changes *effects)
+{
+	struct san_changes auto_changes ch = {0};
+	struct san_env env = env_now();
+
+	c->engine_ok = false;
+	san_engine_seen(s, &env, c->engine->ops->kind, SAN_ENGINE_DEGRADED, why, &ch);
+	return ch.n ? san_apply(s, &ch, env.now_us, effects) : s;
+}
+
+/* Have the engine take the lists; out[i] for every job, ENGINE_OK where it has no part. */
+static void engage(struct control *c, const struct job *jobs, size_t n, struct engine_outcome *out)
+{
+	auto_free const struct san_changes **lists = xcalloc(n + 1, sizeof(const void *));
+	auto_free struct engine_outcome *got = xcalloc(n + 1, sizeof(*got));
+	size_t n_lists = 0, k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (engine_wants(&jobs[i].ch))
+			lists[n_lists++] = &jobs[i].ch;
+	}
+	if (n_lists && c->engine_ok)
+		c->engine->ops->apply(c->engine, lists, n_lists, c->gen, got);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (struct engine_outcome){0};
+		if (engine_wants(&jobs[i].ch) && c->engine_ok)
+			out[i] = got[k++];
+	}
+}
+
+/* Take back in the engine what it has done of jobs; it gets everything anew if that fails. */
+static void disengage(struct control *c, const struct job *jobs, const struct engine_outcome *out,
+		      size_t n)
+{
+	struct san_changes auto_changes back = {0};
+	const struct san_changes *list = &back;
+	struct engine_outcome got = {0};
+
+	for (size_t i = n; i-- > 0;) {
+		if (out[i].result == ENGINE_OK)
+			san_changes_invert(&jobs[i].ch, &back);
+	}
+	if (!engine_wants(&back))
+		return;
+	c->engine->ops->apply(c->engine, &list, 1, c->gen, &got);
+	if (got.result != ENGINE_OK)
+		c->want_replace = true;
+}
+
+/* Make the inverses of jobs durable, or remember them. */
+static void take_back(struct control *c, const struct job *jobs, size_t n)
+{
+	struct err e;
+
+	for (size_t i = n; i-- > 0;)
+		san_changes_invert(&jobs[i].ch, &c->undo);
+	if (commit(c, NULL, 0, c->next_id, &e) < 0) {
+		log_error(control, "a refused change can't be taken back yet: %s", e.text);
+		c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
+	}
+}
+
+static enum control_outcome outcome_of(enum engine_result r)
+{
+	switch (r) {
+	case ENGINE_OK:
+		return CONTROL_OK;
+	case ENGINE_BUSY:
+		return CONTROL_BUSY;
+	case ENGINE_TIMEOUT:
+		return CONTROL_TIMEOUT;
+	case ENGINE_REFUSED:
+	case ENGINE_ABSENT:
+		break;
+	}
+	return CONTROL_FAILED;
+}
+
+/* The first member that the engine did not take; n when it took all. */
+static size_t first_refused(struct control *c, const struct job *jobs,
+			    const struct engine_outcome *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (out[i].result == ENGINE_OK)
+			continue;
+		if (jobs[i].w)
+			return i;
+		/* What the network did can't be undone: the target gets everything anew. */
+		if (out[i].result != ENGINE_ABSENT)
+			c->want_replace = true;
+	}
+	return n;
+}
+
+static void answer(struct control *c, struct job *j)
+{
+	struct control_write *w = j->w;
+
+	if (j->outcome == CONTROL_OK)
+		pool_finish(c->pool, &j->ch);
+	san_changes_done(&j->ch);
+	if (w)
+		w->done(w, j->outcome, c->state, j->outcome == CONTROL_OK ? NULL : &j->err);
+}
+
+/* Rules, commit, engine, publish for jobs[0..n-1].  Returns how many are done and answered: less
+ * than n when the engine refused one; those after it are to be tried again. */
+static size_t run_jobs(struct control *c, struct job *jobs, size_t n)
+{
+	auto_free struct engine_outcome *out = xcalloc(n, sizeof(*out));
+	struct san_changes auto_changes effects = {0};
+	struct san_state *s = working_state(c);
+	struct err e;
+	size_t bad;
+
+	for (size_t i = 0; i < n; i++) {
+		if (jobs[i].settled)
+			continue;
+		run_rule(c, &jobs[i], s);
+		if (jobs[i].ch.n)
+			s = san_apply(s, &jobs[i].ch, clock_wall_us(), &effects);
+	}
+	if (commit(c, jobs, n, s->next_id, &e) < 0) {
+		san_state_unref(s);
+		commit_failed(c, jobs, n, &e);
+		/* Again, with what is settled left out; it has nothing durable any more. */
+		for (size_t i = 0; i < n; i++) {
+			if (!jobs[i].settled)
+				pool_undo(c->pool, &jobs[i].ch);
+		}
+		return run_jobs(c, jobs, n);
+	}
+	engage(c, jobs, n, out);
+	bad = first_refused(c, jobs, out, n);
+	if (bad < n) {
+		struct job *j = &jobs[bad];
+
+		c->engine_ok = c->engine_ok && out[bad].result != ENGINE_ABSENT;
+		disengage(c, j + 1, out + bad + 1, n - bad - 1);
+		take_back(c, j, n - bad);
+		for (size_t i = bad + 1; i < n; i++)
+			pool_undo(c->pool, &jobs[i].ch);
+		j->err = out[bad].err;
+		settle(c, j, outcome_of(out[bad].result));
+		/* What stands before it, once more from what is published. */
+		san_changes_done(&effects);
+		san_state_unref(s);
+		s = working_state(c);
+		for (size_t i = 0; i < bad; i++) {
+			if (jobs[i].ch.n)
+				s = san_apply(s, &jobs[i].ch, clock_wall_us(), &effects);
+		}
+		if (out[bad].result == ENGINE_TIMEOUT)
+			s = engine_is_late(c, s, j->err.text, &effects);
+		n = bad + 1;
+	}
+	s = take_events(c, s, &effects);
+	publish(c, s, &effects);
+	for (size_t i = 0; i < n; i++)
+		answer(c, &jobs[i]);
+	return n;
+}
+
+static void run_batch(struct control *c, struct job *jobs, size_t n)
+{
+	for (size_t done = 0; done < n;)
+		done += run_jobs(c, jobs + done, n - done);
+}
+
+/* ---- the target as a whole ---- */
+
+static void show_engine(struct control *c, enum san_engine_health health, const char *why,
+			bool forget_sessions)
+{
+	struct san_changes auto_changes effects = {0};
+	struct san_changes auto_changes ch = {0};
+	struct san_state *s = working_state(c);
+	struct san_env env = env_now();
+
+	if (forget_sessions)
+		san_sessions_clear(s, &ch);
+	san_engine_seen(s, &env, c->engine->ops->kind, health, why, &ch);
+	if (ch.n)
+		s = san_apply(s, &ch, env.now_us, &effects);
+	s = take_events(c, s, &effects);
+	publish(c, s, &effects);
+}
+
+/* Make the target what the model says, whatever it is now. */
+static void replace(struct control *c)
+{
+	struct engine_outcome out = {0};
+
+	c->want_replace = false;
+	c->engine->ops->replace(c->engine, c->state, &out);
+	switch (out.result) {
+	case ENGINE_OK:
+		c->engine_ok = true;
+		/* It has told of every portal and session meanwhile; what else we knew is past. */
+		show_engine(c, SAN_ENGINE_UP, "", true);
+		break;
+	case ENGINE_REFUSED:
+	case ENGINE_BUSY:
+		log_error(control, "the target does not take its configuration: %s", out.err.text);
+		c->engine_ok = false;
+		c->want_replace = true;
+		c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
+		show_engine(c, SAN_ENGINE_DEGRADED, out.err.text, false);
+		break;
+	case ENGINE_TIMEOUT:
+		c->engine_ok = false;
+		show_engine(c, SAN_ENGINE_DEGRADED, out.err.text, false);
+		break;
+	case ENGINE_ABSENT: /* it will say when it is there */
+		c->engine_ok = false;
+		break;
+	}
+}
+
+static void look_at_space(struct control *c)
+{
+	struct san_changes auto_changes effects = {0};
+	struct san_changes auto_changes ch = {0};
+	struct san_state *s = working_state(c);
+	uint64_t total, room;
+	struct err e;
+
+	if (pool_space(c->pool, s, &total, &room, &e) < 0)
+		log_warn(control, "%s", e.text);
+	else
+		san_space_seen(s, total, room, &ch);
+	if (ch.n)
+		s = san_apply(s, &ch, clock_wall_us(), &effects);
+	publish(c, s, &effects);
+	c->space_at = clock_mono_ns() + SPACE_MS * 1000000ULL;
+}
+
+/* ---- the thread ---- */
+
+/* Wait for work.  Takes up to BATCH_MAX writes; false when everything is done and we stop. */
+static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
+{
+	uint64_t until = c->space_at;
+	struct network_copy *was = NULL;
+	bool stop;
+	size_t n = 0;
+
+	if (c->retry_at && c->retry_at < until)
+		until = c->retry_at;
+	pthread_mutex_lock(&c->lock);
+	while (!c->head && !c->ev_head && !c->network && !c->stopping) {
+		struct timespec t = {.tv_sec = (time_t)(until / 1000000000U),
+				     .tv_nsec = (long)(until % 1000000000U)};
+
+		if (pthread_cond_timedwait(&c->work, &c->lock, &t) == ETIMEDOUT)
+			break;
+	}
+	if (c->network) {
+		was = c->seen;
+		c->seen = c->network;
+		c->network = NULL;
+		jobs[n++] = (struct job){0};
+	} else if (c->network_again && c->seen && clock_mono_ns() >= c->retry_at) {
+		jobs[n++] = (struct job){0};
+	}
+	if (n)
+		c->network_again = false;
+	for (; c->head && n < BATCH_MAX; n++) {
+		jobs[n] = (struct job){.w = c->head};
+		c->head = c->head->next;
+	}
+	if (!c->head)
+		c->tail = &c->head;
+	stop = c->stopping && !c->head && n == 0;
+	pthread_mutex_unlock(&c->lock);
+	network_copy_free(was);
+	*ret_n = n;
+	return !stop;
+}
+
+static void tell_ready(struct control *c)
+{
+	if (!c->engine_ok || !c->seen)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (!c->ready) {
+		c->ready = true;
+		pthread_cond_broadcast(&c->became_ready);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void retry(struct control *c)
+{
+	struct err e;
+
+	if (!c->retry_at || clock_mono_ns() < c->retry_at)
+		return;
+	c->retry_at = 0;
+	if (c->undo.n && commit(c, NULL, 0, c->next_id, &e) < 0)
+		c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
+}
+
+static void *writer(void *arg)
+{
+	struct control *c = arg;
+	struct job *jobs = xcalloc(BATCH_MAX, sizeof(*jobs));
+	size_t n;
+
+	while (next_work(c, jobs, &n)) {
+		struct san_changes auto_changes effects = {0};
+		size_t network = n && !jobs[0].w;
+
+		/* What has happened already comes first, so that rules know of it. */
+		publish(c, take_events(c, working_state(c), &effects), &effects);
+		run_batch(c, jobs, network);
+		retry(c);
+		if (c->want_replace && !c->retry_at && c->seen)
+			replace(c);
+		tell_ready(c);
+		run_batch(c, jobs + network, n - network);
+		if (c->want_replace && !c->retry_at && c->seen)
+			replace(c);
+		if (clock_mono_ns() >= c->space_at)
+			look_at_space(c);
+	}
+	free(jobs);
+	return NULL;
+}
+
+/* ---- from outside ---- */
+
+static int load(struct control *c, const struct control_config *cfg, struct err *e)
+{
+	bool loopback = false;
+	struct san_settings *set = cfg->settings;
+	const struct san_portal *p;
+	char host[256] = "";
+	uint8_t random[16];
+	struct san_walk w;
+	int r;
+
+	for (size_t i = 0; i < cfg->n_portals; i++)
+		loopback = loopback || san_address_is_loopback(cfg->portals[i].address);
+	set->loopback = loopback;
+	(void)gethostname(host, sizeof(host) - 1);
+	while (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		;
+	r = store_load(c->store, set, host, random, &c->state, e);
+	if (r < 0)
+		return r;
+	/* A portal that stays although the option no longer names it still serves. */
+	for (p = san_first(&w, c->state, SAN_PORTALS); p && !loopback; p = san_next(&w)) {
+		struct san_walk bw;
+
+		loopback = san_address_is_loopback(p->address->s) &&
+			   (p->origin == SAN_PORTAL_HAND ||
+			    san_first_of(&bw, c->state, SAN_BINDINGS_OF_PORTAL, p->obj.id));
+	}
+	set->loopback = loopback; /* nobody else sees the state yet */
+	c->gen = c->state->config_generation;
+	c->next_id = c->state->next_id;
+	return 0;
+}
+
+static void control_done(struct control *c)
+{
+	network_watch_free(c->watch);
+	pool_close(c->pool);
+	san_state_unref(c->state);
+	network_copy_free(c->seen);
+	network_copy_free(c->network);
+	san_changes_done(&c->undo);
+	while (c->ev_head) {
+		struct event *x = c->ev_head;
+
+		c->ev_head = x->next;
+		event_free(x);
+	}
+	free(c->wanted);
+	free(c->options);
+	pthread_cond_destroy(&c->work);
+	pthread_cond_destroy(&c->became_ready);
+	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->state_lock);
+	free(c);
+}
+
+int control_new(const struct control_config *cfg, struct store *store, struct engine *engine,
+		struct control **ret, struct err *e)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+	pthread_condattr_t mono;
+	int r;
+
+	c->store = store;
+	c->engine = engine;
+	c->observer = cfg->observer;
+	c->observer_ctx = cfg->observer_ctx;
+	c->tail = &c->head;
+	c->ev_tail = &c->ev_head;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->state_lock, NULL);
+	pthread_condattr_init(&mono);
+	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->work, &mono);
+	pthread_cond_init(&c->became_ready, &mono);
+	pthread_condattr_destroy(&mono);
+	c->n_wanted = cfg->n_portals;
+	c->options = xcalloc(c->n_wanted + 1, sizeof(c->options[0]));
+	c->wanted = xcalloc(c->n_wanted + 1, sizeof(c->wanted[0]));
+	for (size_t i = 0; i < c->n_wanted; i++) {
+		c->options[i] = cfg->portals[i];
+		c->wanted[i] = (struct san_wanted_portal){c->options[i].address,
+							  c->options[i].tcp_port};
+	}
+	r = load(c, cfg, e);
+	if (r == 0)
+		r = pool_open(cfg->state_dir, &c->pool, e);
+	if (r == 0) {
+		pool_recover(c->pool, c->state);
+		look_at_space(c);
+	}
+	if (r == 0 && cfg->watch_network)
+		r = network_watch_new(on_network, c, &c->watch, e);
+	if (r == 0)
+		r = engine->ops->start(engine, on_engine, c, e);
+	if (r == 0 && pthread_create(&c->thread, NULL, writer, c) != 0) {
+		engine->ops->stop(engine, true);
+		r = err_set(e, -EAGAIN, "no more threads");
+	}
+	if (r < 0) {
+		control_done(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int control_wait_ready(struct control *c, unsigned timeout_ms, struct err *e)
+{
+	uint64_t until = clock_mono_ns() + timeout_ms * 1000000ULL;
+	struct timespec t = {.tv_sec = (time_t)(until / 1000000000U),
+			     .tv_nsec = (long)(until % 1000000000U)};
+	AUTO(san_state) s = NULL;
+	bool ready;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->ready && pthread_cond_timedwait(&c->became_ready, &c->lock, &t) == 0)
+		;
+	ready = c->ready;
+	pthread_mutex_unlock(&c->lock);
+	if (ready)
+		return 0;
+	s = control_state_get(c);
+	return err_set(e, -ETIMEDOUT, "the target is not ready: %s",
+		       s->engine->why->len ? s->engine->why->s : "it has not answered yet");
+}
+
+void control_free(struct control *c, bool keep_target)
+{
+	if (!c)
+		return;
+	network_watch_free(take(c->watch));
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_signal(&c->work);
+	pthread_mutex_unlock(&c->lock);
+	(void)pthread_join(c->thread, NULL);
+	c->engine->ops->stop(c->engine, keep_target);
+	control_done(c);
+}
+
+void control_submit(struct control *c, struct control_write *w)
+{
+	struct err e;
+
+	w->next = NULL;
+	pthread_mutex_lock(&c->lock);
+	if (!c->stopping) {
+		*c->tail = w;
+		c->tail = &w->next;
+		pthread_cond_signal(&c->work);
+		w = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (w) {
+		AUTO(san_state) s = control_state_get(c);
+
+		(void)err_set(&e, -ESHUTDOWN, "the server is stopping");
+		w->done(w, CONTROL_FAILED, s, &e);
+	}
+}
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	bool is_done;
+	enum control_outcome outcome;
+	struct err *e;
+};
+
+static void wait_done(struct control_write *w, enum control_outcome o,
+		      const struct san_state *s UNUSED, const struct err *e)
+{
+	struct waiter *x = w->waiter;
+
+	pthread_mutex_lock(&x->lock);
+	x->outcome = o;
+	if (e && x->e)
+		*x->e = *e;
+	x->is_done = true;
+	pthread_cond_signal(&x->done);
+	pthread_mutex_unlock(&x->lock);
+}
+
+enum control_outcome control_write_wait(struct control *c, struct control_write *w, struct err *e)
+{
+	struct waiter x = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, CONTROL_OK,
+			   e};
+
+	w->waiter = &x;
+	w->done = wait_done;
+	control_submit(c, w);
+	pthread_mutex_lock(&x.lock);
+	while (!x.is_done)
+		pthread_cond_wait(&x.done, &x.lock);
+	pthread_mutex_unlock(&x.lock);
+	pthread_cond_destroy(&x.done);
+	pthread_mutex_destroy(&x.lock);
+	return x.outcome;
+}
+
+int control_stats(struct control *c, struct engine_stats *ret, struct err *e)
+{
+	return c->engine->ops->stats(c->engine, ret, e);
+}
