@@ -193,7 +193,9 @@ struct cim_qual {
 
 struct cim_qualdecl {
 	const char *name;
-	struct cim_value value; /* default; .type and array-ness declare the type */
+	/* Default; .type declares the type, and so does being an array, which NULL tells by
+	 * .hint == CIM_V_ARRAY. */
+	struct cim_value value;
 	uint16_t scope;
 	uint8_t flavor;
 };

@@ -9,36 +9,6 @@
 #include "base/str.h"
 #include "mofc/mofc.h"
 
-static const char *const type_names[] = {
-	[CIM_BOOLEAN] = "boolean", [CIM_UINT8] = "uint8",       [CIM_SINT8] = "sint8",
-	[CIM_UINT16] = "uint16",   [CIM_SINT16] = "sint16",     [CIM_UINT32] = "uint32",
-	[CIM_SINT32] = "sint32",   [CIM_UINT64] = "uint64",     [CIM_SINT64] = "sint64",
-	[CIM_REAL32] = "real32",   [CIM_REAL64] = "real64",     [CIM_CHAR16] = "char16",
-	[CIM_STRING] = "string",   [CIM_DATETIME] = "datetime",
-};
-
-bool mofc_type_parse(const char *name, enum cim_type *ret)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(type_names); i++)
-		if (str_caseeq(type_names[i], name)) {
-			*ret = (enum cim_type)i;
-			return true;
-		}
-	return false;
-}
-
-const char *mofc_type_name(enum cim_type t)
-{
-	switch (t) {
-	case CIM_REF:
-		return "reference";
-	case CIM_OBJECT:
-		return "embedded object";
-	default:
-		return (size_t)t < ARRAY_SIZE(type_names) ? type_names[t] : "nothing";
-	}
-}
-
 struct mofc_class *mofc_class_find(const struct mofc *m, const char *name)
 {
 	struct mofc_class *c = m->classes;
@@ -63,6 +33,11 @@ static void *get(struct mofc *m, size_t n, struct err *e)
 	if (!p)
 		(void)err_set(e, -ENOMEM, "the schema is too large");
 	return p;
+}
+
+static const char *type_name(enum cim_type t)
+{
+	return t == CIM_OBJECT ? "embedded object" : cim_type_name(t);
 }
 
 /* ---- values ---- */
@@ -95,17 +70,6 @@ static bool is_signed(enum cim_type t)
 	return t == CIM_SINT8 || t == CIM_SINT16 || t == CIM_SINT32 || t == CIM_SINT64;
 }
 
-/* yyyymmddhhmmss.mmmmmmsutc or ddddddddhhmmss.mmmmmm:000, with asterisks for what is open. */
-static bool datetime_ok(const char *s, size_t n)
-{
-	if (n != 25 || s[14] != '.' || !strchr("+-:", s[21]))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (i != 14 && i != 21 && !(s[i] >= '0' && s[i] <= '9') && !(s[i] == '*' && i < 21))
-			return false;
-	return true;
-}
-
 static int scalar_value(const struct mofc_lit *l, enum cim_type t, struct mofc_loc loc,
 			struct cim_value *ret, struct err *e)
 {
@@ -129,8 +93,7 @@ static int scalar_value(const struct mofc_lit *l, enum cim_type t, struct mofc_l
 		if (!int_range(t, &neg, &pos))
 			break;
 		if (l->u > (l->neg ? neg : pos))
-			return mofc_err(e, loc, "value is out of the range of %s",
-					mofc_type_name(t));
+			return mofc_err(e, loc, "value is out of the range of %s", type_name(t));
 		if (is_signed(t))
 			ret->i = l->neg ? (int64_t)(0 - l->u) : (int64_t)l->u;
 		else
@@ -149,7 +112,7 @@ static int scalar_value(const struct mofc_lit *l, enum cim_type t, struct mofc_l
 	case LIT_STRING:
 		ret->s = l->s;
 		ret->n = (uint32_t)l->n;
-		if (t == CIM_DATETIME && !datetime_ok(l->s, l->n))
+		if (t == CIM_DATETIME && !cim_datetime_ok(l->s, l->n))
 			return mofc_err(e, loc, "\"%s\" is not a datetime", l->s);
 		if (t == CIM_STRING || t == CIM_DATETIME)
 			return 0;
@@ -157,7 +120,7 @@ static int scalar_value(const struct mofc_lit *l, enum cim_type t, struct mofc_l
 	default:
 		break;
 	}
-	return mofc_err(e, loc, "value is not of type %s", mofc_type_name(t));
+	return mofc_err(e, loc, "value is not of type %s", type_name(t));
 }
 
 int mofc_lit_value(struct mofc *m, const struct mofc_lit *l, enum cim_type t, bool array,
@@ -370,7 +333,7 @@ static int check_value_map(const struct mofc_feature *f, struct err *e)
 		}
 		if (!map_entry(f->type, v->s, v->n, &lo, &hi, &rest))
 			return mofc_err(e, f->loc, "%s: \"%s\" in ValueMap is no %s, and no range",
-					f->name, v->s, mofc_type_name(f->type));
+					f->name, v->s, type_name(f->type));
 		for (uint32_t j = 0; j < i; j++) {
 			const struct cim_value *w = &map->value.a[j];
 
@@ -453,8 +416,8 @@ static int same_shape(const struct mofc_feature *f, const struct mofc_feature *a
 {
 	if (f->type != above->type || f->array != above->array)
 		return mofc_err(e, f->loc, "%s %s is %s%s, but %s%s in %s", what, f->name,
-				mofc_type_name(f->type), f->array ? "[]" : "",
-				mofc_type_name(above->type), above->array ? "[]" : "",
+				type_name(f->type), f->array ? "[]" : "", type_name(above->type),
+				above->array ? "[]" : "",
 				above->declared ? above->declared->name : "the superclass");
 	return 0;
 }

@@ -365,13 +365,15 @@ int mofc_emit_tables(const struct mofc *m, struct buf *out, struct err *e)
 	em.features = em.params = em.classes = buf_of(MAX_TEXT);
 	for (size_t i = 0; i < ARRAY_SIZE(pools); i++)
 		pool_init(pools[i]);
-	for (const struct mofc_class *c = m->classes; c; c = c->next)
-		for (struct mofc_feature *f = c->features; f; f = f->next) {
-			if (f->is_method)
-				put_method(&em, f, &methods);
-			else
-				put_prop(&em, f);
-		}
+	/* In the order of the tables, not of the text, so that equal schemas give equal C. */
+	for (const struct mofc_class *c = m->classes; c; c = c->next) {
+		for (size_t i = 0; i < c->n_props; i++)
+			if (c->props[i]->declared == c)
+				put_prop(&em, c->props[i]);
+		for (size_t i = 0; i < c->n_methods; i++)
+			if (c->methods[i]->declared == c)
+				put_method(&em, c->methods[i], &methods);
+	}
 	for (const struct mofc_class *c = m->classes; c; c = c->next)
 		put_class(&em, c);
 	put_qualdecls(&em, &decls);

@@ -14,7 +14,8 @@
  *
  * All memory is the arena's; nothing is freed piecemeal.  Texts are borrowed from the input.
  *
- * Depends on: base; types and constants of cim/cim.h.  Threads: one compilation, one thread.
+ * Depends on: base, cim (of whose code only types and datetimes run at build time).  Threads: one
+ *compilation, one thread.
  */
 #pragma once
 
@@ -160,9 +161,6 @@ int mofc_emit_header(const struct mofc *m, const struct mofc_file *f, struct buf
 struct mofc_class *mofc_class_find(const struct mofc *m, const char *name);
 const struct mofc_qual *mofc_qual_find(struct mofc_qual *const *q, size_t n, const char *name);
 int mofc_err(struct err *e, struct mofc_loc loc, const char *fmt, ...) PRINTF(3, 4);
-/* "uint16" -> CIM_UINT16; false: no such type. */
-bool mofc_type_parse(const char *name, enum cim_type *ret);
-const char *mofc_type_name(enum cim_type t);
 /* What a literal means as a value of type t. */
 int mofc_lit_value(struct mofc *m, const struct mofc_lit *l, enum cim_type t, bool array,
 		   struct mofc_loc loc, struct cim_value *ret, struct err *e) MUST_CHECK;

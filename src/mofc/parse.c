@@ -388,6 +388,12 @@ static bool at_word(const struct parser *p, const char *word)
 	return p->tok == T_NAME && str_caseeq(p->text, word);
 }
 
+/* One of the types with a name of their own: not a reference, that one has its class. */
+static bool at_type(const struct parser *p, enum cim_type *ret)
+{
+	return p->tok == T_NAME && cim_type_parse(p->text, p->n, ret) && *ret != CIM_REF;
+}
+
 /* A name, or "" after a failure. */
 static const char *name(struct parser *p, const char *of_what)
 {
@@ -599,7 +605,7 @@ static void qualifier_declaration(struct parser *p)
 	d->loc = here(p);
 	d->name = name(p, "qualifier");
 	expect(p, ':', "after a qualifier's name");
-	if (p->tok != T_NAME || !mofc_type_parse(p->text, &d->type))
+	if (!at_type(p, &d->type))
 		fail(p, "type of qualifier %s expected", d->name);
 	next(p);
 	if (accept(p, '[')) {
@@ -643,13 +649,14 @@ static void qualifier_declaration(struct parser *p)
 /* A type, or the name of a class and REF.  The type of a feature or parameter. */
 static void type(struct parser *p, struct mofc_feature *f)
 {
+	bool known = at_type(p, &f->type);
 	const char *word = name(p, "type");
 
 	if (at_word(p, "ref")) {
 		next(p);
 		f->type = CIM_REF;
 		f->ref_name = word;
-	} else if (!p->failed && !mofc_type_parse(word, &f->type)) {
+	} else if (!known) {
 		fail(p, "no such type: %s", word);
 	}
 }

@@ -4,16 +4,6 @@
 
 #include "scsi/op.h"
 
-static uint64_t byte_of(const struct scsi_task *t)
-{
-	return t->lba_ * lu_block_size(t->lu_);
-}
-
-static uint64_t bytes_of(const struct scsi_task *t)
-{
-	return t->blocks_ * lu_block_size(t->lu_);
-}
-
 /* With the write cache disabled every write is as if FUA had been set. */
 static unsigned write_flags(const struct scsi_task *t, bool fua)
 {
@@ -51,7 +41,7 @@ static enum scsi_step read_locked(struct scsi_task *t)
 	if (t->expected_dir != SCSI_DIR_IN || t->expected_len < t->data_len ||
 	    t->data_cap < t->data_len)
 		to = op_scratch(t, t->data_len);
-	return op_io(t, BLOCKDEV_READ, byte_of(t), bytes_of(t), to, 0, read_end);
+	return op_io(t, BLOCKDEV_READ, op_offset(t), op_length(t), to, 0, read_end);
 }
 
 enum scsi_step op_read(struct scsi_task *t)
@@ -60,7 +50,7 @@ enum scsi_step op_read(struct scsi_task *t)
 		return op_good(t);
 	/* FUA on a read asks for the medium's data; page cache and medium are one to us, and a
 	 * write that must be on the medium first is flushed by whoever wrote it. */
-	return op_lock(t, RANGE_SHARED, byte_of(t), bytes_of(t), read_locked);
+	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), read_locked);
 }
 
 /* ---- WRITE ---- */
@@ -70,7 +60,7 @@ static enum scsi_step write_locked(struct scsi_task *t)
 	/* Byte 1 of WRITE(6) is part of the LBA. */
 	bool fua = !(t->op_->flags & OP_SIX) && (t->cdb[1] & 0x08);
 
-	return op_io(t, BLOCKDEV_WRITE, byte_of(t), bytes_of(t), t->data, write_flags(t, fua),
+	return op_io(t, BLOCKDEV_WRITE, op_offset(t), op_length(t), t->data, write_flags(t, fua),
 		     io_end);
 }
 
@@ -78,7 +68,7 @@ enum scsi_step op_write(struct scsi_task *t)
 {
 	if (t->blocks_ == 0)
 		return op_good(t);
-	return op_lock(t, RANGE_SHARED, byte_of(t), bytes_of(t), write_locked);
+	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), write_locked);
 }
 
 /* ---- VERIFY and WRITE AND VERIFY ---- */
@@ -122,7 +112,7 @@ static enum scsi_step verify_read(struct scsi_task *t)
 
 static enum scsi_step verify_next(struct scsi_task *t)
 {
-	uint64_t left = bytes_of(t) - t->at_;
+	uint64_t left = op_length(t) - t->at_;
 
 	if (left == 0)
 		return op_good(t);
@@ -130,7 +120,7 @@ static enum scsi_step verify_next(struct scsi_task *t)
 		left = VERIFY_CHUNK;
 	if (!t->scratch_)
 		(void)op_scratch(t, left);
-	return op_io(t, BLOCKDEV_READ, byte_of(t) + t->at_, left, t->scratch_, 0, verify_read);
+	return op_io(t, BLOCKDEV_READ, op_offset(t) + t->at_, left, t->scratch_, 0, verify_read);
 }
 
 enum scsi_step op_check_verify(struct scsi_task *t)
@@ -160,7 +150,7 @@ enum scsi_step op_verify(struct scsi_task *t)
 {
 	if (t->blocks_ == 0)
 		return op_good(t);
-	return op_lock(t, RANGE_SHARED, byte_of(t), bytes_of(t), verify_next);
+	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), verify_next);
 }
 
 enum scsi_step op_check_write_verify(struct scsi_task *t)
@@ -183,7 +173,7 @@ static enum scsi_step written_now_verify(struct scsi_task *t)
 static enum scsi_step write_verify_locked(struct scsi_task *t)
 {
 	/* On the medium before it is read back, or the verification would say little. */
-	return op_io(t, BLOCKDEV_WRITE, byte_of(t), bytes_of(t), t->data, BLOCKDEV_FUA,
+	return op_io(t, BLOCKDEV_WRITE, op_offset(t), op_length(t), t->data, BLOCKDEV_FUA,
 		     written_now_verify);
 }
 
@@ -191,7 +181,7 @@ enum scsi_step op_write_verify(struct scsi_task *t)
 {
 	if (t->blocks_ == 0)
 		return op_good(t);
-	return op_lock(t, RANGE_SHARED, byte_of(t), bytes_of(t), write_verify_locked);
+	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), write_verify_locked);
 }
 
 /* ---- PRE-FETCH, SYNCHRONIZE CACHE, START STOP UNIT and other politeness ---- */

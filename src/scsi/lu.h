@@ -54,6 +54,10 @@ struct pr_registrant {
 	uint16_t rel_port;
 	bool all_ports; /* ALL_TG_PT: every port of the target device */
 	char *initiator_port, *target_port;
+	/* while a change is made: whom this one is the copy of, and what that one will hear of it
+	 */
+	struct pr_registrant *twin;
+	uint32_t tell; /* bits of enum unit_attention */
 };
 
 /* Persistent reservations and the older kind (SPC-4 5.13); guarded by scsi_lu.lock. */

@@ -96,6 +96,8 @@ enum scsi_step op_io(struct scsi_task *t, enum blockdev_op op, uint64_t offset, 
 /* Hold these bytes of the unit until the command ends; then(t) continues with them held. */
 enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
 		       enum scsi_step (*then)(struct scsi_task *t));
+/* Let the loop do other work, then continue with then(t). */
+enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t));
 /* Memory that lives until the command ends; n is at most OP_SCRATCH_MAX. */
 void *op_scratch(struct scsi_task *t, size_t n);
 enum { OP_SCRATCH_MAX = 16 << 20 };
@@ -107,6 +109,16 @@ static inline uint32_t lu_block_size(const struct scsi_lu *lu)
 static inline uint64_t lu_blocks(const struct scsi_lu *lu)
 {
 	return __atomic_load_n(&lu->dev->size_bytes, __ATOMIC_RELAXED) / lu->dev->block_size;
+}
+
+/* The bytes that the blocks of a block command are. */
+static inline uint64_t op_offset(const struct scsi_task *t)
+{
+	return t->lba_ * lu_block_size(t->lu_);
+}
+static inline uint64_t op_length(const struct scsi_task *t)
+{
+	return t->blocks_ * lu_block_size(t->lu_);
 }
 
 /* Limits the unit announces in page B0h and keeps. */
@@ -156,3 +168,21 @@ enum scsi_step op_log_sense(struct scsi_task *t);
 /* reserve.c */
 enum scsi_step op_reserve(struct scsi_task *t);
 enum scsi_step op_release(struct scsi_task *t);
+/* pr.c */
+enum scsi_step op_pr_in(struct scsi_task *t);
+enum scsi_step op_pr_out(struct scsi_task *t);
+/* report.c */
+enum scsi_step op_report_opcodes(struct scsi_task *t);
+enum scsi_step op_report_tmfs(struct scsi_task *t);
+enum scsi_step op_report_port_groups(struct scsi_task *t);
+/* provision.c */
+enum scsi_step op_check_write_same(struct scsi_task *t);
+enum scsi_step op_write_same(struct scsi_task *t);
+enum scsi_step op_check_unmap(struct scsi_task *t);
+enum scsi_step op_unmap(struct scsi_task *t);
+enum scsi_step op_check_lba_status(struct scsi_task *t);
+enum scsi_step op_lba_status(struct scsi_task *t);
+/* atomic.c */
+enum scsi_step op_check_compare_write(struct scsi_task *t);
+enum scsi_step op_compare_write(struct scsi_task *t);
+enum scsi_step op_orwrite(struct scsi_task *t);

@@ -92,6 +92,7 @@ struct scsi_task {
 	struct range range_;
 	bool range_held_;
 	enum scsi_step (*then_)(struct scsi_task *t);
+	enum scsi_step (*locked_)(struct scsi_task *t);
 	void *scratch_;
 	uint64_t lba_, blocks_, at_;
 	unsigned lun_;

@@ -157,6 +157,15 @@ enum scsi_step op_io(struct scsi_task *t, enum blockdev_op op, uint64_t offset, 
 	return (enum scsi_step)OP_SUBMIT;
 }
 
+/* Asked once more with the range in hand: PREEMPT AND ABORT waits for all ranges after it has
+ * changed the reservations, so who was preempted is either done by then or stopped here. */
+static enum scsi_step locked(struct scsi_task *t)
+{
+	if (!op_reservation_allows(t, (enum op_resv)t->op_->resv))
+		return op_conflict(t);
+	return t->locked_(t);
+}
+
 enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
 		       enum scsi_step (*then)(struct scsi_task *t))
 {
@@ -164,11 +173,21 @@ enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offse
 	 * thread may post us. */
 	t->rq_.loop = t->loop;
 	t->rq_.done = rq_done;
-	t->then_ = then;
+	t->then_ = locked;
+	t->locked_ = then;
 	t->range_held_ = true;
 	if (!range_lock(&t->lu_->ranges, &t->range_, kind, t->nexus->shard, offset, length))
 		return SCSI_PENDING;
-	return then(t);
+	return locked(t);
+}
+
+enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t))
+{
+	t->rq_.loop = t->loop;
+	t->rq_.done = rq_done;
+	t->then_ = then;
+	t->lu_->dev->ops->post(t->lu_->dev, &t->rq_);
+	return SCSI_PENDING;
 }
 
 void *op_scratch(struct scsi_task *t, size_t n)

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The CIM server against nginx, which serves the very same answers as static files: the physical
+limit of an HTTP server on this machine, measured in the same run.
+
+usage: cim_bench.py [ports...]     default 100 1000 10000
+"""
+import json, os, pathlib, re, sqlite3, subprocess, sys, threading, time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "system"))
+import smi
+from cimclient import Client, Path
+from smi import NS
+
+LOAD = pathlib.Path(os.environ.get("SMISCSI_BUILD", "build-release")).resolve() / "bench/bench_load"
+PORT = "MSISCSITARGET_iSCSIProtocolEndpoint"
+
+
+def load(addr, port, connections, seconds, request, least=1):
+    p = subprocess.run([LOAD, addr, str(port), str(connections), str(seconds), str(least)],
+                       input=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if p.returncode:
+        raise SystemExit(f"load failed: {p.stderr.decode()}")
+    return json.loads(p.stdout)
+
+
+def http_request(addr, port, headers, body):
+    head = f"POST /cimom HTTP/1.1\r\nHost: {addr}:{port}\r\n"
+    head += "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+    return (head + f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+def memory(pid):
+    """(PSS, peak RSS, PSS of private and anonymous pages) in MiB."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    get = lambda k: int(re.search(rf"^{k}:\s+(\d+)", text, re.M)[1]) / 1024
+    peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+    return get("Pss"), peak / 1024, get("Pss_Anon")
+
+
+class Nginx:
+    def __init__(self):
+        self.dir = smi.temp_dir()
+        self.port = smi.free_port()
+        (self.dir / "www").mkdir()
+        conf = self.dir / "nginx.conf"
+        conf.write_text(f"""
+daemon off; worker_processes 2; pid {self.dir}/pid; error_log {self.dir}/error.log;
+user root;
+events {{ worker_connections 1024; }}
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+  default_type application/xml; client_body_temp_path {self.dir}/t1; proxy_temp_path {self.dir}/t2;
+  fastcgi_temp_path {self.dir}/t3; uwsgi_temp_path {self.dir}/t4; scgi_temp_path {self.dir}/t5;
+  server {{ listen 127.0.0.1:{self.port}; root {self.dir}/www; }} }}""")
+        self.proc = subprocess.Popen(["nginx", "-c", conf], stderr=subprocess.DEVNULL)
+        smi.at_end(self.end)
+        smi.wait_for("nginx", lambda: (self.dir / "pid").exists())
+        time.sleep(0.2)
+
+    def end(self):
+        self.proc.terminate()
+        self.proc.wait()
+
+    def request(self, name, content):
+        (self.dir / "www" / name).write_bytes(content)
+        return f"GET /{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
+def sqlite_rate(seconds=2):
+    """One-row transactions a second, WAL and FULL, on the disk that the state is on."""
+    db = sqlite3.connect(smi.temp_dir() / "x.db", isolation_level=None)
+    db.execute("pragma journal_mode=wal")
+    db.execute("pragma synchronous=full")
+    db.execute("create table t(a integer primary key, b text)")
+    n, end, start = 0, time.monotonic() + seconds, time.monotonic()
+    while time.monotonic() < end:
+        db.execute("begin immediate")
+        db.execute("insert into t(b) values('a row about as long as a port is in the store ....')")
+        db.execute("commit")
+        n += 1
+    return n / (time.monotonic() - start)
+
+
+def populate(server, have, want, threads=8):
+    """Nodes, portals and ports have..want; (creates of ports per second)."""
+    c0 = Client(server.addr, server.http, NS)
+    service = c0.names("MSISCSITARGET_iSCSIConfigurationService")[0]
+    todo = list(range(have, want))
+    lock = threading.Lock()
+    bad = []
+
+    def work():
+        c = Client(server.addr, server.http, NS)
+        while True:
+            with lock:
+                if not todo:
+                    return
+                i = todo.pop()
+            addr = f"127.{100 + i // 65025}.{i // 255 % 255}.{1 + i % 254}"
+            try:
+                portal = c.create("MSISCSITARGET_TCPProtocolEndpoint",
+                                  {"Name": f"{addr}:{20000 + i % 255}"})
+                r, out = c.invoke(service, "CreateiSCSINode", Alias=f"bench node {i}")
+                r2, _ = c.invoke(service, "CreateiSCSIProtocolEndpoint", iSCSINode=out["iSCSINode"],
+                                 Role=3, NetworkPortals=[portal])
+                if r or r2:
+                    bad.append((i, r, r2))
+            except Exception as e:
+                bad.append((i, e))
+                return
+
+    start = time.monotonic()
+    ts = [threading.Thread(target=work) for _ in range(threads)]
+    [t.start() for t in ts]
+    [t.join() for t in ts]
+    if bad:
+        raise SystemExit(f"population failed: {bad[:3]}")
+    return 3 * (want - have) / (time.monotonic() - start)
+
+
+def row(name, ours, limit, unit, target):
+    ratio = ours / limit if limit else 0
+    print(f"  {name:<58} {ours:>12,.1f} {limit:>12,.1f} {unit:<8} {ratio:6.2f}  (aim {target})",
+          flush=True)
+
+
+def main():
+    sizes = [int(a) for a in sys.argv[1:]] or [100, 1000, 10000]
+    nginx = Nginx()
+    server = smi.Server(portals=1, engine="fake")
+    t0 = time.monotonic()
+    server.start()
+    print(f"CIM server, engine fake, {os.cpu_count()} processors; ours | nginx with the same bytes")
+    idle = memory(server.proc.pid)
+    print(f"  idle: {idle[0]:.1f} MiB PSS, of which {idle[2]:.1f} anonymous; "
+          f"start to ready {1000 * (time.monotonic() - t0):.0f} ms")
+    c = Client(server.addr, server.http, NS)
+    have = 0
+    steps = {}
+    for n in sizes:
+        rate = populate(server, have, n)
+        have = n
+        pss = memory(server.proc.pid)[0]
+        print(f"{n} nodes, ports and portals ({rate:.0f} durable creates/s with 8 writers; "
+              f"{pss:.1f} MiB PSS)")
+
+        def request(op, params):
+            return http_request(server.addr, server.http, c.headers(op, NS),
+                                c.imethod_body(op, params))
+
+        body = request("EnumerateInstances", [("ClassName", c._class(PORT))])
+        status, _, content = c.post(c.imethod_body("EnumerateInstances",
+                                                   [("ClassName", c._class(PORT))]),
+                                    c.headers("EnumerateInstances", NS))
+        seconds = 3
+        a = load(server.addr, server.http, 1, seconds, body)
+        b = load("127.0.0.1", nginx.port, 1, seconds, nginx.request(f"e{n}", content))
+        row(f"EnumerateInstances iSCSIProtocolEndpoint, {len(content) / 1e6:.1f} MB",
+            a["bytes"] / a["seconds"] / 1e6, b["bytes"] / b["seconds"] / 1e6, "MB/s", "0.3")
+        print(f"    {a['last_us']['median'] / 1000:.1f} ms an answer, first byte after "
+              f"{a['first_us']['median'] / 1000:.2f} ms (aim 5)")
+        peak = memory(server.proc.pid)[1]
+        print(f"    peak RSS {peak:.1f} MiB, {memory(server.proc.pid)[0]:.1f} MiB PSS now")
+        path = c.names(PORT)[n // 2]
+        body = request("GetInstance", [("InstanceName", path.name_xml())])
+        _, _, content = c.post(c.imethod_body("GetInstance", [("InstanceName", path.name_xml())]),
+                               c.headers("GetInstance", NS))
+        a = load(server.addr, server.http, 8, seconds, body)
+        b = load("127.0.0.1", nginx.port, 8, seconds, nginx.request(f"g{n}", content))
+        row(f"GetInstance, 8 connections, {len(content)} bytes", a["requests"] / a["seconds"],
+            b["requests"] / b["seconds"], "req/s", "0.4")
+        print(f"    median {a['last_us']['median']} us, 99 % {a['last_us']['p99']} us, "
+              f"longest {a['last_us']['max']} us")
+        service = c.names("MSISCSITARGET_iSCSIConfigurationService")[0]
+        mbody = c.method_body(service, "DeleteiSCSINode", {})
+        mreq = http_request(server.addr, server.http,
+                            c.headers("DeleteiSCSINode", f"{NS}:{service.cls}"), mbody)
+        _, _, content = c.post(mbody, c.headers("DeleteiSCSINode", f"{NS}:{service.cls}"))
+        a = load(server.addr, server.http, 8, seconds, mreq)
+        b = load("127.0.0.1", nginx.port, 8, seconds, nginx.request(f"m{n}", content))
+        row(f"InvokeMethod (refused), 8 connections, {len(content)} bytes",
+            a["requests"] / a["seconds"], b["requests"] / b["seconds"], "req/s", "0.4")
+        body = request("Associators", [("ObjectName", path.name_xml()),
+                                       ("AssocClass", c._class("CIM_SAPAvailableForElement"))])
+        a = load(server.addr, server.http, 1, 2, body)
+        steps[n] = a["last_us"]["median"]
+    if len(steps) > 1:
+        lo, hi = min(steps), max(steps)
+        print(f"one Associators step: {steps[lo]} us at {lo} ports, {steps[hi]} us at {hi}: "
+              f"ratio {steps[hi] / steps[lo]:.2f} (aim 1.5)")
+    limit = sqlite_rate()
+    for writers in (1, 8):
+        rate = populate(server, have, have + 300 * writers, threads=writers)
+        have += 300 * writers
+        row(f"durable creates, {writers} writers | SQLite one-row commits", rate, limit, "1/s",
+            "0.5" if writers == 1 else "1")
+    server.stop()
+    t0 = time.monotonic()
+    server.start()
+    print(f"restart with {have} nodes: {1000 * (time.monotonic() - t0):.0f} ms to ready (aim 1000)")
+
+
+main()
