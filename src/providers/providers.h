@@ -37,3 +37,5 @@ struct providers_server {
 /* Set classes, assocs, methods and edits (and their counts) of m; user, view_*, changes_* and
  * submit are the caller's.  m must stay where it is. */
 void providers_fill(struct prov_module *m, const struct providers_server *server);
+/* Free what providers_fill made; after the broker. */
+void providers_done(struct prov_module *m);
