@@ -281,12 +281,15 @@ static const void *standing(const struct san_state *s, const struct san_obj *o)
 	return NULL;
 }
 
+/* old may be gone after the last index has let go of it. */
 static void put(struct san_state *s, const struct san_obj *old, struct san_obj *now)
 {
+	enum san_kind kind = (old ? old : now)->kind;
+
 	for (size_t i = 0; i < SAN_INDEXES; i++) {
 		const struct san_index_type *x = &san_index_types[i];
 
-		if (x->kind != (old ? old : now)->kind)
+		if (x->kind != kind)
 			continue;
 		if (old && (!now || x->type->cmp(old, now) != 0))
 			pset_del(&s->index[i], old);

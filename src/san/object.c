@@ -64,7 +64,7 @@ static const struct layout {
 	[SAN_LUN] = {sizeof(struct san_lun),      {AT(lun, iqn)}                              },
 	[SAN_SESSION] = {sizeof(struct san_session),
                       {AT(session, iqn), AT(session, initiator), AT(session, initiator_alias),
-			  AT(session, auth), AT(session, initiator_port)}						   },
+			  AT(session, auth), AT(session, initiator_port)}                      },
 };
 
 static struct san_str **text_at(void *obj, size_t offset)

@@ -328,3 +328,16 @@ static inline int same_durable(const struct san_state *a, const struct san_state
 	}
 	return 0;
 }
+
+/* What the store holds, read with nobody running: 0 when it is what s says. */
+static inline int store_is(const char *dir, const struct san_state *s, struct err *e)
+{
+	static const uint8_t random[16];
+	AUTO(store) st = NULL;
+	AUTO(san_state) kept = NULL;
+
+	if (store_open(dir, &st, e) < 0 ||
+	    store_load(st, san_settings_new("iqn.2026-11.test"), "", random, &kept, e) < 0)
+		return -1;
+	return same_durable(s, kept, e);
+}
