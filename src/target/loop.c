@@ -135,6 +135,12 @@ static bool run_posts(struct loop *l)
 	return true;
 }
 
+void loop_drain(struct loop *l)
+{
+	while (run_posts(l))
+		;
+}
+
 void loop_add_hook(struct loop *l, struct loop_hook *h)
 {
 	h->next = NULL;
@@ -169,7 +175,7 @@ static int wait_for_events(struct loop *l, bool busy, uint64_t idle_since_ns)
 void loop_run(struct loop *l)
 {
 	uint64_t idle_since_ns = 0;
-	bool busy = false;
+	bool busy = true; /* the hooks see one round before the first sleep */
 
 	while (!__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST)) {
 		bool worked;

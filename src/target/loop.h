@@ -54,6 +54,8 @@ void loop_mod(struct loop *l, struct loop_fd *f, uint32_t events);
 void loop_del(struct loop *l, struct loop_fd *f);
 
 void loop_post(struct loop *l, struct loop_post *p); /* any thread */
+/* Run what is still posted, after loop_run() has returned. */
+void loop_drain(struct loop *l);
 void loop_add_hook(struct loop *l, struct loop_hook *h);
 
 /* Call tick about once a second, as long as it returns true; loop_want_tick starts it again. */

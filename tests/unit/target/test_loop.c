@@ -62,6 +62,7 @@ TEST(a_deleted_descriptor_is_not_called_in_the_same_round)
 	struct err e = {0};
 	int p[2][2];
 
+	pair.called = 0;
 	pair.loop = loop_new(&e);
 	for (int i = 0; i < 2; i++) {
 		CHECK_INT(pipe(p[i]), 0);

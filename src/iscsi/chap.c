@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <nettle/base64.h>
+#include <nettle/md5.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <nettle/sha3.h>
+
+#include "base/str.h"
+#include "iscsi/chap.h"
+
+enum iscsi_chap_algorithm iscsi_chap_choose(const char *list)
+{
+	for (;;) {
+		size_t n = strcspn(list, ",");
+		uint64_t a;
+
+		if (str_u64(list, n, 255, &a) &&
+		    (a == ISCSI_CHAP_MD5 || a == ISCSI_CHAP_SHA256 || a == ISCSI_CHAP_SHA3_256))
+			return (enum iscsi_chap_algorithm)a;
+		if (list[n] == '\0')
+			return ISCSI_CHAP_NONE;
+		list += n + 1;
+	}
+}
+
+size_t iscsi_chap_response(enum iscsi_chap_algorithm a, uint8_t id, const char *secret,
+			   const uint8_t *challenge, size_t challenge_len,
+			   uint8_t ret_response[static ISCSI_CHAP_HASH_MAX])
+{
+	const uint8_t *key = (const uint8_t *)secret;
+	size_t key_len = strlen(secret);
+
+	switch (a) {
+	case ISCSI_CHAP_MD5: {
+		struct md5_ctx c;
+
+		md5_init(&c);
+		md5_update(&c, 1, &id);
+		md5_update(&c, key_len, key);
+		md5_update(&c, challenge_len, challenge);
+		md5_digest(&c, MD5_DIGEST_SIZE, ret_response);
+		return MD5_DIGEST_SIZE;
+	}
+	case ISCSI_CHAP_SHA256: {
+		struct sha256_ctx c;
+
+		sha256_init(&c);
+		sha256_update(&c, 1, &id);
+		sha256_update(&c, key_len, key);
+		sha256_update(&c, challenge_len, challenge);
+		sha256_digest(&c, SHA256_DIGEST_SIZE, ret_response);
+		return SHA256_DIGEST_SIZE;
+	}
+	case ISCSI_CHAP_SHA3_256: {
+		struct sha3_256_ctx c;
+
+		sha3_256_init(&c);
+		sha3_256_update(&c, 1, &id);
+		sha3_256_update(&c, key_len, key);
+		sha3_256_update(&c, challenge_len, challenge);
+		sha3_256_digest(&c, SHA3_256_DIGEST_SIZE, ret_response);
+		return SHA3_256_DIGEST_SIZE;
+	}
+	case ISCSI_CHAP_NONE:
+		break;
+	}
+	abort();
+}
+
+bool iscsi_chap_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return memeql_sec(a, b, n) != 0;
+}
+
+static bool parse_hex(const char *s, uint8_t *to, size_t max, size_t *ret_len)
+{
+	size_t n = strlen(s), at = 0;
+	uint64_t v;
+
+	if (n == 0 || (n + 1) / 2 > max)
+		return false;
+	if (n % 2 == 1) { /* a leading zero was left out */
+		if (!str_hex64(s, 1, &v))
+			return false;
+		to[at++] = (uint8_t)v;
+		s++;
+	}
+	for (; *s; s += 2) {
+		if (!str_hex64(s, 2, &v))
+			return false;
+		to[at++] = (uint8_t)v;
+	}
+	*ret_len = at;
+	return true;
+}
+
+bool iscsi_binary_parse(const char *s, uint8_t *to, size_t max, size_t *ret_len)
+{
+	struct base64_decode_ctx c;
+	size_t n = strlen(s);
+
+	if (n < 3 || s[0] != '0')
+		return false;
+	if (str_lower_c(s[1]) == 'x')
+		return parse_hex(s + 2, to, max, ret_len);
+	/* the decoder may write up to its bound, padding or not */
+	if (str_lower_c(s[1]) != 'b' || BASE64_DECODE_LENGTH(n - 2) > max)
+		return false;
+	base64_decode_init(&c);
+	*ret_len = max;
+	return base64_decode_update(&c, ret_len, to, n - 2, s + 2) != 0 &&
+	       base64_decode_final(&c) != 0 && *ret_len > 0;
+}
+
+void iscsi_binary_print(const uint8_t *p, size_t n, char *to)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	*to++ = '0';
+	*to++ = 'x';
+	for (size_t i = 0; i < n; i++) {
+		*to++ = digits[p[i] >> 4];
+		*to++ = digits[p[i] & 15];
+	}
+	*to = '\0';
+}

@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/log.h"
+#include "target/session.h"
+
+enum { TASK_STOCK = 512 };
+
+/* A task management function that waits for tasks, perhaps of several workers. */
+struct tmf {
+	struct loop_post back; /* to the worker that answers */
+	struct worker *origin;
+	struct task *request;
+	enum iscsi_tmf_function function;
+	enum iscsi_tmf_response response;
+	uint64_t lun;
+	bool every_lun;
+	struct node *node;
+	unsigned pending; /* atomic */
+};
+
+struct tmf_visit {
+	struct loop_post post;
+	struct tmf *tmf;
+};
+
+static void task_progress(struct task *k);
+
+/* ---- life ---- */
+
+struct task *task_new(struct connection *c)
+{
+	struct worker *w = c->worker;
+	struct task *k = w->free_tasks;
+
+	if (k) {
+		w->free_tasks = k->next;
+		w->n_free_tasks--;
+	} else {
+		k = xmalloc(sizeof(*k));
+	}
+	memset(k, 0, sizeof(*k));
+	k->refs = 1;
+	k->worker = w;
+	k->session = c->session;
+	k->conn = c;
+	k->req = c->rx_req;
+	c->session->n_tasks++;
+	return k;
+}
+
+void task_set_buf(struct task *k, uint32_t size)
+{
+	if (size == 0)
+		return;
+	k->buf = pool_get(&k->worker->pool, size);
+	k->buf_size = size;
+	k->session->buffered += size;
+}
+
+void task_unref(struct task *k)
+{
+	struct worker *w = k->worker;
+	struct session *s = k->session;
+
+	if (--k->refs > 0)
+		return;
+	if (k->buf) {
+		pool_put(&w->pool, k->buf, k->buf_size);
+		s->buffered -= k->buf_size;
+	}
+	if (w->n_free_tasks < TASK_STOCK) {
+		k->next = w->free_tasks;
+		w->free_tasks = k;
+		w->n_free_tasks++;
+	} else {
+		free(k);
+	}
+	session_task_gone(s);
+}
+
+struct task *task_find(struct session *s, uint32_t itt)
+{
+	struct task *k = s->tasks[itt % TASK_BUCKETS];
+
+	while (k && k->req.itt != itt)
+		k = k->hash_next;
+	return k;
+}
+
+static void task_enter(struct task *k)
+{
+	struct session *s = k->session;
+
+	k->hash_next = s->tasks[k->req.itt % TASK_BUCKETS];
+	s->tasks[k->req.itt % TASK_BUCKETS] = k;
+	k->all_next = s->all_tasks;
+	if (k->all_next)
+		k->all_next->all_pprev = &k->all_next;
+	k->all_pprev = &s->all_tasks;
+	s->all_tasks = k;
+	k->hashed = true;
+	if (k->req.immediate)
+		s->immediate++;
+	else
+		s->outstanding++;
+}
+
+static void task_leave(struct task *k)
+{
+	struct session *s = k->session;
+	struct task **p = &s->tasks[k->req.itt % TASK_BUCKETS];
+
+	if (!k->hashed)
+		return;
+	while (*p != k)
+		p = &(*p)->hash_next;
+	*p = k->hash_next;
+	*k->all_pprev = k->all_next;
+	if (k->all_next)
+		k->all_next->all_pprev = k->all_pprev;
+	k->hashed = false;
+	if (k->req.immediate)
+		s->immediate--;
+	else
+		s->outstanding--;
+}
+
+/* ---- answers ---- */
+
+static void send_response(struct task *k, struct iscsi_residual res)
+{
+	struct connection *c = k->conn;
+	struct iscsi_sns sn = connection_sns(c, true);
+	struct tx *x = tx_new(c);
+
+	iscsi_put_scsi_rsp(x->hdr, k->req.itt, (uint8_t)k->scsi.status, res, k->data_sn,
+			   k->scsi.sense_len, &sn);
+	if (k->scsi.sense_len) {
+		iscsi_put16(x->small, k->scsi.sense_len);
+		memcpy(x->small + 2, k->scsi.sense, k->scsi.sense_len);
+		x->data = x->small;
+		x->data_len = k->scsi.sense_len + 2U;
+	}
+	connection_send(c, x);
+}
+
+/* Data-In PDUs for len bytes; the last one carries the status when that is GOOD. */
+static void send_data(struct task *k, uint32_t len, struct iscsi_residual res)
+{
+	struct connection *c = k->conn;
+	const uint32_t burst = k->session->keys.max_burst;
+	bool with_status = k->scsi.status == SCSI_GOOD && k->scsi.sense_len == 0;
+	uint32_t offset = 0, in_burst = 0;
+
+	while (offset < len) {
+		uint32_t n = len - offset < c->max_send ? len - offset : c->max_send;
+		struct iscsi_sns sn;
+		struct tx *x = tx_new(c);
+		uint8_t flags = 0;
+		bool last;
+
+		if (n > burst - in_burst)
+			n = burst - in_burst;
+		last = offset + n == len;
+		in_burst += n;
+		if (last || in_burst == burst) { /* a sequence ends, section 11.7.1 */
+			flags = ISCSI_FINAL;
+			in_burst = 0;
+		}
+		sn = connection_sns(c, last && with_status);
+		iscsi_put_data_in(x->hdr, flags, k->req.itt, k->req.lun, k->data_sn++, offset, n,
+				  &sn);
+		if (last && with_status)
+			iscsi_put_data_in_status(x->hdr, SCSI_GOOD, res, sn.stat_sn);
+		x->data = k->buf + offset;
+		x->data_len = n;
+		x->task = k;
+		k->refs++;
+		connection_send(c, x);
+		offset += n;
+	}
+	if (!with_status)
+		send_response(k, res);
+}
+
+static void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static void tmf_less(struct tmf *m);
+
+/* The command has come to its end; nothing of it is running any more. */
+static void task_end(struct task *k)
+{
+	struct session *s = k->session;
+
+	k->state = TASK_ANSWERED;
+	task_leave(k);
+	if (k->conn && !k->aborted) {
+		uint32_t in = k->scsi.expected_dir == SCSI_DIR_IN ? k->scsi.data_in_len : 0;
+		struct iscsi_residual res = iscsi_residual(k->scsi.expected_len, k->scsi.data_total);
+
+		if (in > k->buf_size)
+			in = k->buf_size;
+		count(&s->commands, 1);
+		if (in > 0) {
+			count(&s->read_bytes, in);
+			send_data(k, in, res);
+		} else {
+			count(&s->write_bytes, k->got);
+			send_response(k, res);
+		}
+	}
+	if (k->tmf)
+		tmf_less(take(k->tmf));
+	task_unref(k);
+}
+
+static void scsi_done(struct scsi_task *t)
+{
+	task_end(container_of(t, struct task, scsi));
+}
+
+/* ---- the way of a command ---- */
+
+static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key, uint8_t asc)
+{
+	k->scsi.status = status;
+	k->scsi.sense_len = 0;
+	k->scsi.data_in_len = 0;
+	k->scsi.data_total = 0;
+	if (status == SCSI_CHECK_CONDITION) {
+		memset(k->scsi.sense, 0, 18);
+		k->scsi.sense[0] = 0x70; /* fixed format, current */
+		k->scsi.sense[2] = key;
+		k->scsi.sense[7] = 10;
+		k->scsi.sense[12] = asc;
+		k->scsi.sense_len = 18;
+	}
+}
+
+static bool has_room(const struct task *k, uint32_t size)
+{
+	return k->session->buffered + size <= (uint64_t)SESSION_BUFFER_MAX &&
+	       k->worker->pool.in_use + size <= (uint64_t)WORKER_BUFFER_MAX;
+}
+
+bool task_header(struct task *k, struct connection *c)
+{
+	const struct iscsi_req *q = &k->req;
+	const struct session *s = k->session;
+	bool write = (q->flags & ISCSI_CMD_WRITE) != 0, read = (q->flags & ISCSI_CMD_READ) != 0;
+	uint32_t size;
+	struct err e;
+
+	if (iscsi_cdb(c->rx.hdr, c->rx.ahs_len, k->scsi.cdb, &k->scsi.cdb_len, &e) < 0)
+		return false;
+	k->scsi.nexus = s->nexus;
+	k->scsi.lun = q->lun;
+	k->scsi.loop = k->worker->store;
+	k->scsi.done = scsi_done;
+	k->scsi.expected_dir = write ? SCSI_DIR_OUT : read ? SCSI_DIR_IN : SCSI_DIR_NONE;
+	k->scsi.expected_len = write || read ? q->w20 : 0;
+	if (q->data_len > 0 && (!write || !s->keys.immediate_data ||
+				q->data_len > s->keys.first_burst || q->data_len > q->w20))
+		return false;
+	if (!(q->flags & ISCSI_FINAL) && (!write || s->keys.initial_r2t))
+		return false;
+	k->unsolicited = !(q->flags & ISCSI_FINAL);
+	if (!write)
+		return true;
+	size = q->w20 < TRANSFER_MAX ? q->w20 : TRANSFER_MAX;
+	if (has_room(k, size))
+		task_set_buf(k, size);
+	return true;
+}
+
+static void task_run(struct task *k)
+{
+	k->state = TASK_RUNNING;
+	if (!k->begun) {
+		task_end(k);
+		return;
+	}
+	if (k->scsi.dir == SCSI_DIR_IN) {
+		uint32_t size = k->scsi.expected_dir != SCSI_DIR_IN ? 0
+				: k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
+									   : k->scsi.expected_len;
+		if (size > TRANSFER_MAX || !has_room(k, size)) {
+			scsi_task_drop(&k->scsi);
+			if (size > TRANSFER_MAX) /* INVALID FIELD IN CDB */
+				answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x24);
+			else
+				answer_with_sense(k, SCSI_TASK_SET_FULL, 0, 0);
+			task_end(k);
+			return;
+		}
+		if (k->buf == NULL)
+			task_set_buf(k, size);
+	}
+	k->scsi.data = k->buf;
+	k->scsi.data_cap = k->buf_size;
+	if (scsi_task_run(&k->scsi) == SCSI_DONE)
+		task_end(k);
+}
+
+static void ask_for_data(struct task *k)
+{
+	struct session *s = k->session;
+	uint32_t at_once = s->keys.max_r2t < R2T_MAX ? s->keys.max_r2t : R2T_MAX;
+
+	if (k->solicited < k->got)
+		k->solicited = k->got;
+	while (k->n_r2t < at_once && k->solicited < k->want) {
+		struct tx *x = tx_new(k->conn);
+		struct iscsi_sns sn = connection_sns(k->conn, false);
+		struct r2t *r = &k->r2t[k->n_r2t++];
+		uint32_t left = k->want - k->solicited;
+
+		if (s->next_ttt == ISCSI_TAG_NONE)
+			s->next_ttt = 0;
+		*r = (struct r2t){
+			.ttt = s->next_ttt++,
+			.offset = k->solicited,
+			.len = left < s->keys.max_burst ? left : s->keys.max_burst,
+		};
+		k->solicited += r->len;
+		iscsi_put_r2t(x->hdr, k->req.lun, k->req.itt, r->ttt, k->r2t_sn++, r->offset, r->len,
+			      &sn);
+		connection_send(k->conn, x);
+	}
+}
+
+static void task_progress(struct task *k)
+{
+	if (k->unsolicited)
+		return;
+	if (k->got < k->want)
+		ask_for_data(k);
+	else
+		task_run(k);
+}
+
+void task_deliver(struct task *k)
+{
+	struct session *s = k->session;
+	bool write = k->scsi.expected_dir == SCSI_DIR_OUT;
+
+	if (task_find(s, k->req.itt)) {
+		uint8_t bhs[ISCSI_BHS_LEN] = {ISCSI_SCSI_CMD, k->req.flags};
+
+		iscsi_put64(bhs + 8, k->req.lun);
+		iscsi_put32(bhs + 16, k->req.itt);
+		iscsi_put32(bhs + 24, k->req.cmd_sn);
+		connection_reject(k->conn, ISCSI_REJECT_TASK_IN_PROGRESS, bhs, false);
+		task_unref(k);
+		return;
+	}
+	task_enter(k);
+	k->state = TASK_WANTS_DATA;
+	k->got = k->req.data_len;
+	if (write && !k->buf && k->scsi.expected_len > 0) {
+		answer_with_sense(k, SCSI_TASK_SET_FULL, 0, 0);
+		task_progress(k);
+		return;
+	}
+	if (scsi_task_begin(&k->scsi) == SCSI_NEEDS_RUN) {
+		k->begun = true;
+		if (k->scsi.dir == SCSI_DIR_OUT && write)
+			k->want = k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
+									  : k->scsi.expected_len;
+		if (k->want > k->buf_size) { /* over TRANSFER_MAX: INVALID FIELD IN CDB */
+			scsi_task_drop(&k->scsi);
+			k->begun = false;
+			k->want = 0;
+			answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x24);
+		}
+	}
+	task_progress(k);
+}
+
+/* ---- data-out ---- */
+
+static bool data_out_fits(struct task *k, const struct iscsi_req *q)
+{
+	uint32_t offset = q->w40, n = q->data_len;
+
+	if (n > k->scsi.expected_len || offset > k->scsi.expected_len - n)
+		return false;
+	if (q->w20 == ISCSI_TAG_NONE)
+		return k->unsolicited && offset == k->got && q->w36 == k->unsolicited_data_sn &&
+		       offset + n <= k->session->keys.first_burst;
+	return k->n_r2t > 0 && k->r2t[0].ttt == q->w20 && q->w36 == k->r2t[0].next_data_sn &&
+	       offset == k->r2t[0].offset + k->r2t[0].got && n <= k->r2t[0].len - k->r2t[0].got;
+}
+
+void task_data_out_header(struct connection *c, const struct iscsi_req *q)
+{
+	struct task *k = task_find(c->session, q->itt);
+
+	/* Data for a task that has been aborted meanwhile is no error. */
+	if (!k || k->conn != c || k->state != TASK_WANTS_DATA)
+		return;
+	if (!data_out_fits(k, q)) {
+		log_info(target, "data out of order or beyond what was asked for; initiator=%s",
+			 c->session->initiator);
+		connection_reject(c, ISCSI_REJECT_PROTOCOL, c->rx.hdr, true);
+		return;
+	}
+	k->refs++;
+	c->rx_task = k;
+	c->rx_data_out = true;
+	if (q->w40 + q->data_len <= k->buf_size)
+		iscsi_rx_into(&c->rx, k->buf + q->w40);
+}
+
+void task_data_out(struct connection *c)
+{
+	const struct iscsi_req *q = &c->rx_req;
+	struct task *k = take(c->rx_task);
+	bool final = (q->flags & ISCSI_FINAL) != 0;
+
+	c->rx_data_out = false;
+	if (!k)
+		return;
+	if (k->aborted) {
+		task_unref(k);
+		return;
+	}
+	k->got += q->data_len;
+	if (q->w20 == ISCSI_TAG_NONE) {
+		k->unsolicited_data_sn++;
+		k->unsolicited = !final;
+	} else {
+		struct r2t *r = &k->r2t[0];
+
+		r->got += q->data_len;
+		r->next_data_sn++;
+		if (final != (r->got == r->len)) {
+			connection_reject(c, ISCSI_REJECT_PROTOCOL, c->rx.hdr, true);
+			task_unref(k);
+			return;
+		}
+		if (final)
+			memmove(r, r + 1, --k->n_r2t * sizeof(*r));
+		else {
+			task_unref(k);
+			return;
+		}
+	}
+	if (!k->unsolicited)
+		task_progress(k);
+	task_unref(k);
+}
+
+/* ---- aborting ---- */
+
+static void tmf_answer(struct loop *l, struct loop_post *p)
+{
+	struct tmf *m = container_of(p, struct tmf, back);
+	struct task *k = m->request;
+
+	(void)l;
+	if (k->conn) {
+		struct tx *x = tx_new(k->conn);
+		struct iscsi_sns sn = connection_sns(k->conn, true);
+
+		iscsi_put_tmf_rsp(x->hdr, k->req.itt, m->response, &sn);
+		x->close_after = m->function == ISCSI_TMF_COLD_RESET;
+		connection_send(k->conn, x);
+	}
+	free(m);
+	task_leave(k);
+	task_unref(k);
+}
+
+static void tmf_less(struct tmf *m)
+{
+	if (__atomic_sub_fetch(&m->pending, 1, __ATOMIC_ACQ_REL) == 0) {
+		m->back.run = tmf_answer;
+		loop_post(m->origin->loop, &m->back);
+	}
+}
+
+static void task_abort(struct task *k, struct tmf *m)
+{
+	if (k->req.op != ISCSI_SCSI_CMD)
+		return;
+	k->aborted = true;
+	if (k->state == TASK_RUNNING) {
+		if (m && !k->tmf) {
+			(void)__atomic_add_fetch(&m->pending, 1, __ATOMIC_RELAXED);
+			k->tmf = m;
+		}
+		return;
+	}
+	if (k->begun)
+		scsi_task_drop(&k->scsi);
+	task_end(k);
+}
+
+void tasks_abort(struct session *s, const struct connection *c)
+{
+	struct task *next, **p = &s->out_of_order;
+
+	for (struct task *k = s->all_tasks; k; k = next) {
+		next = k->all_next;
+		if (c && k->conn != c)
+			continue;
+		k->conn = NULL;
+		task_abort(k, NULL);
+	}
+	while (*p) {
+		struct task *k = *p;
+
+		if (c && k->conn != c) {
+			p = &k->next;
+			continue;
+		}
+		*p = k->next;
+		if (c && k->req.cmd_sn == s->exp_cmd_sn)
+			s->exp_cmd_sn++;
+		task_unref(k);
+	}
+}
+
+static void abort_matching(struct session *s, struct tmf *m)
+{
+	struct task *next;
+
+	for (struct task *k = s->all_tasks; k; k = next) {
+		next = k->all_next;
+		if (k != m->request && (m->every_lun || k->req.lun == m->lun))
+			task_abort(k, m);
+	}
+}
+
+static void visit_worker(struct loop *l, struct loop_post *p)
+{
+	struct tmf_visit *v = container_of(p, struct tmf_visit, post);
+	struct worker *w = loop_user(l);
+	struct session *next;
+
+	for (struct session *s = w->all_sessions; s; s = next) {
+		next = s->next;
+		if (s->node != v->tmf->node)
+			continue;
+		abort_matching(s, v->tmf);
+		if (v->tmf->function == ISCSI_TMF_COLD_RESET && s != v->tmf->request->session)
+			session_kill(s, "target cold reset");
+	}
+	tmf_less(v->tmf);
+	free(v);
+}
+
+static void abort_everywhere(struct tmf *m)
+{
+	struct target *t = m->origin->target;
+
+	for (unsigned i = 0; i < t->n_workers; i++) {
+		struct tmf_visit *v = xcalloc(1, sizeof(*v));
+
+		v->post.run = visit_worker;
+		v->tmf = m;
+		(void)__atomic_add_fetch(&m->pending, 1, __ATOMIC_RELAXED);
+		loop_post(t->workers[i].loop, &v->post);
+	}
+}
+
+static void reset(struct tmf *m, enum scsi_tmf what)
+{
+	m->every_lun = what == SCSI_TMF_TARGET_RESET;
+	if (scsi_tmf(m->request->session->nexus, what, m->lun) < 0)
+		m->response = ISCSI_TMF_NO_LUN;
+	else
+		abort_everywhere(m);
+}
+
+static void abort_one(struct tmf *m, const struct iscsi_req *q)
+{
+	struct task *victim = task_find(m->request->session, q->w20);
+
+	if (!victim || victim == m->request || victim->req.lun != q->lun)
+		m->response = ISCSI_TMF_NO_TASK;
+	else
+		task_abort(victim, m);
+}
+
+void task_management(struct task *k)
+{
+	const struct iscsi_req *q = &k->req;
+	struct tmf *m = xcalloc(1, sizeof(*m));
+
+	m->origin = k->worker;
+	m->request = k;
+	m->function = (enum iscsi_tmf_function)(q->flags & 0x7f);
+	m->response = ISCSI_TMF_COMPLETE;
+	m->lun = q->lun;
+	m->node = k->session->node;
+	m->pending = 1;
+	task_enter(k);
+	switch (m->function) {
+	case ISCSI_TMF_ABORT_TASK:
+		abort_one(m, q);
+		break;
+	case ISCSI_TMF_ABORT_TASK_SET:
+		abort_matching(k->session, m);
+		break;
+	case ISCSI_TMF_CLEAR_TASK_SET:
+		reset(m, SCSI_TMF_CLEAR_TASK_SET);
+		break;
+	case ISCSI_TMF_LU_RESET:
+		reset(m, SCSI_TMF_LU_RESET);
+		break;
+	case ISCSI_TMF_WARM_RESET:
+	case ISCSI_TMF_COLD_RESET:
+		reset(m, SCSI_TMF_TARGET_RESET);
+		break;
+	case ISCSI_TMF_TASK_REASSIGN:
+		m->response = ISCSI_TMF_NO_REASSIGN;
+		break;
+	case ISCSI_TMF_CLEAR_ACA: /* no unit here ever establishes ACA (NormACA is 0) */
+	default:
+		m->response = ISCSI_TMF_NOT_SUPPORTED;
+	}
+	tmf_less(m);
+}
