@@ -109,8 +109,9 @@ static size_t page_block_limits(const struct scsi_task *t, uint8_t *p)
 
 static size_t page_characteristics(const struct scsi_task *t, uint8_t *p)
 {
-	(void)t;
 	be_put16(p + 4, 1); /* non-rotating */
+	/* WABEREQ: after a block erase reads succeed (and give zeroes). */
+	p[7] = t->lu_->dev->thin ? 0x40 : 0;
 	return 60;
 }
 
@@ -129,6 +130,52 @@ static size_t page_serial(const struct scsi_task *t, uint8_t *p)
 	return 16;
 }
 
+/* Third-party copy (SPC-4 7.8.17): which commands, from the table; then how they are used. */
+static size_t page_copy(const struct scsi_task *t, uint8_t *p)
+{
+	uint8_t *d = p + 4, *at = d + 5;
+	const struct scsi_op *op;
+
+	for (size_t i = 0; (op = scsi_op_at(i)); i++) {
+		uint8_t *n;
+
+		if ((op->opcode != 0x83 && op->opcode != 0x84) || op[-1].opcode == op->opcode)
+			continue;
+		*at++ = op->opcode;
+		n = at++;
+		for (; op->opcode == *(n - 1); op++, ++*n)
+			*at++ = (uint8_t)op->sa;
+	}
+	d[4] = (uint8_t)(at - d - 5);
+	while ((at - d) % 4)
+		at++;
+	be_put16(d, 0x0001);
+	be_put16(d + 2, (uint16_t)(at - d - 4));
+	d = at;
+	be_put16(d, 0x0004); /* parameter data */
+	be_put16(d + 2, 28);
+	be_put16(d + 8, COPY_TARGETS_MAX);
+	be_put16(d + 10, COPY_SEGMENTS_MAX);
+	be_put32(d + 12, COPY_LIST_MAX);
+	d += 32;
+	be_put16(d, 0x0008); /* supported descriptors */
+	be_put16(d + 2, 4);
+	d[4] = 3;
+	d[5] = 0x02;
+	d[6] = 0x0a;
+	d[7] = 0xe4;
+	d += 8;
+	be_put16(d, 0x8001); /* general: operations at once, and how big */
+	be_put16(d + 2, 32);
+	be_put32(d + 4, COPY_AT_ONCE);
+	be_put32(d + 8, COPY_AT_ONCE);
+	be_put32(d + 12, COPY_SEGMENT_BYTES);
+	d[16] = 9; /* 512 bytes, as a power of two */
+	d += 36;
+	(void)t;
+	return (size_t)(d - p) - 4;
+}
+
 static size_t page_supported(const struct scsi_task *t, uint8_t *p);
 
 /* fill writes behind the 4-byte header and returns how much that was; p is zeroed. */
@@ -140,9 +187,10 @@ static const struct {
         {0x80, page_serial         },
         {0x83, page_designation    },
 	{0x86, page_extended       },
+        {0x8f, page_copy           },
         {0xb0, page_block_limits   },
-        {0xb1, page_characteristics},
-	{0xb2, page_provisioning   },
+	{0xb1, page_characteristics},
+        {0xb2, page_provisioning   },
 };
 
 static size_t page_supported(const struct scsi_task *t, uint8_t *p)

@@ -93,6 +93,7 @@ struct scsi_lu {
 	struct mode_state mode;
 	uint8_t sanitize;           /* atomic enum sanitize_state */
 	uint16_t sanitize_progress; /* atomic, in 65536ths */
+	bool sanitize_may_exit;     /* written before sanitize says SANITIZE_FAILED */
 	struct ranges ranges;
 };
 
@@ -111,6 +112,15 @@ struct scsi_itl {           /* one nexus, one LUN */
 	const struct scsi_lu *verdict_lu;
 };
 
+/* What became of an EXTENDED COPY, until RECEIVE COPY STATUS asks (SPC-4 6.18). */
+struct copy_result {
+	bool kept, failed;
+	uint8_t list_id, lun;
+	uint16_t segments;
+	uint32_t bytes;
+};
+enum { COPY_RESULTS = 8 };
+
 struct scsi_nexus {
 	struct scsi_nexus *next, **link; /* in target->nexuses, under its lock */
 	struct scsi_target *target;
@@ -118,7 +128,7 @@ struct scsi_nexus {
 	uint16_t rel_port;
 	unsigned shard;
 	unsigned looking; /* atomic; odd while the nexus' thread looks a unit up */
-	struct scsi_copy_results *copy_results; /* only the nexus' thread */
+	struct copy_result copy_result[COPY_RESULTS]; /* only the nexus' thread; newest first */
 	struct scsi_itl itl[SCSI_LUN_MAX + 1];
 };
 

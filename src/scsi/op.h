@@ -42,6 +42,7 @@ enum {
 	OP_WRITES = 1 << 2,      /* refused on a write-protected unit */
 	OP_SIX = 1 << 3,         /* 21-bit LBA, and no blocks means 256 */
 	OP_THIN = 1 << 4,        /* exists only on units that can give space back */
+	OP_STRICT = 1 << 6,      /* bits outside the usage mask are refused */
 	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3 4.11.3) */
 };
 enum { SA_NONE = 0xffff };
@@ -96,6 +97,11 @@ enum scsi_step op_io(struct scsi_task *t, enum blockdev_op op, uint64_t offset, 
 /* Hold these bytes of the unit until the command ends; then(t) continues with them held. */
 enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
 		       enum scsi_step (*then)(struct scsi_task *t));
+/* The same on another unit; one range at a time. */
+enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_kind kind,
+			  uint64_t offset, uint64_t length,
+			  enum scsi_step (*then)(struct scsi_task *t));
+void op_unlock(struct scsi_task *t);
 /* Let the loop do other work, then continue with then(t). */
 enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t));
 /* Memory that lives until the command ends; n is at most OP_SCRATCH_MAX. */
@@ -127,6 +133,11 @@ enum {
 	LIMIT_WRITE_SAME_BYTES = 64 << 20,
 	LIMIT_UNMAP_DESCRIPTORS = 256,
 	LIMIT_CAW_BLOCKS = 128,
+	COPY_TARGETS_MAX = 16,
+	COPY_SEGMENTS_MAX = 64,
+	COPY_LIST_MAX = COPY_TARGETS_MAX * 32 + COPY_SEGMENTS_MAX * 32,
+	COPY_SEGMENT_BYTES = 64 << 20,
+	COPY_AT_ONCE = 64,
 };
 static inline uint64_t limit_unmap_blocks(const struct scsi_lu *lu)
 {
@@ -186,3 +197,11 @@ enum scsi_step op_lba_status(struct scsi_task *t);
 enum scsi_step op_check_compare_write(struct scsi_task *t);
 enum scsi_step op_compare_write(struct scsi_task *t);
 enum scsi_step op_orwrite(struct scsi_task *t);
+/* sanitize.c */
+enum scsi_step op_check_sanitize(struct scsi_task *t);
+enum scsi_step op_sanitize_block_erase(struct scsi_task *t);
+enum scsi_step op_sanitize_exit_failure(struct scsi_task *t);
+/* copy.c */
+enum scsi_step op_extended_copy(struct scsi_task *t);
+enum scsi_step op_copy_status(struct scsi_task *t);
+enum scsi_step op_copy_parameters(struct scsi_task *t);

@@ -90,7 +90,8 @@ struct scsi_task {
 	struct blockdev_rq rq_;
 	struct iovec iov_;
 	struct range range_;
-	bool range_held_;
+	struct scsi_lu *range_lu_, *io_lu_;
+	void (*cleanup_)(struct scsi_task *t);
 	enum scsi_step (*then_)(struct scsi_task *t);
 	enum scsi_step (*locked_)(struct scsi_task *t);
 	void *scratch_;

@@ -104,12 +104,21 @@ enum scsi_step op_reply(struct scsi_task *t, const void *p, size_t len)
 
 /* ---- steps ---- */
 
+void op_unlock(struct scsi_task *t)
+{
+	struct scsi_lu *lu = take(t->range_lu_);
+
+	if (lu)
+		range_unlock(&lu->ranges, &t->range_);
+}
+
 static void task_release(struct scsi_task *t)
 {
-	if (t->range_held_) {
-		t->range_held_ = false;
-		range_unlock(&t->lu_->ranges, &t->range_);
-	}
+	op_unlock(t);
+	if (t->cleanup_)
+		t->cleanup_(t);
+	t->cleanup_ = NULL;
+	t->io_lu_ = NULL;
 	free(t->scratch_);
 	t->scratch_ = NULL;
 	if (t->lu_)
@@ -121,7 +130,7 @@ static void task_release(struct scsi_task *t)
 static enum scsi_step drive(struct scsi_task *t, enum scsi_step step)
 {
 	while ((int)step == OP_SUBMIT) {
-		struct blockdev *d = t->lu_->dev;
+		struct blockdev *d = (t->io_lu_ ? t->io_lu_ : t->lu_)->dev;
 
 		if (d->ops->submit(d, &t->rq_) == BLOCKDEV_PENDING)
 			return SCSI_PENDING;
@@ -166,8 +175,9 @@ static enum scsi_step locked(struct scsi_task *t)
 	return t->locked_(t);
 }
 
-enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
-		       enum scsi_step (*then)(struct scsi_task *t))
+enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_kind kind,
+			  uint64_t offset, uint64_t length,
+			  enum scsi_step (*then)(struct scsi_task *t))
 {
 	/* All that waking needs is in place before the lock is asked for: from then on another
 	 * thread may post us. */
@@ -175,10 +185,16 @@ enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offse
 	t->rq_.done = rq_done;
 	t->then_ = locked;
 	t->locked_ = then;
-	t->range_held_ = true;
-	if (!range_lock(&t->lu_->ranges, &t->range_, kind, t->nexus->shard, offset, length))
+	t->range_lu_ = lu;
+	if (!range_lock(&lu->ranges, &t->range_, kind, t->nexus->shard, offset, length))
 		return SCSI_PENDING;
 	return locked(t);
+}
+
+enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offset, uint64_t length,
+		       enum scsi_step (*then)(struct scsi_task *t))
+{
+	return op_lock_on(t, t->lu_, kind, offset, length, then);
 }
 
 enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t))
@@ -262,6 +278,23 @@ static bool parse_blocks(struct scsi_task *t, const struct scsi_op *op)
 	return true;
 }
 
+/* Reserved bits must be zero.  The standard lets a target ignore them, and initiators of old
+ * times rely on it; only for what can't be taken back this is checked. */
+static bool cdb_within_usage(struct scsi_task *t, const struct scsi_op *op)
+{
+	for (unsigned i = 1; i < op->cdb_len; i++) {
+		uint8_t allowed = op->usage[i - 1];
+
+		if (i == 1 && op->sa != SA_NONE)
+			allowed |= 0x1f;
+		if (t->cdb[i] & ~allowed) {
+			(void)op_invalid_cdb(t, i);
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool unit_ready(struct scsi_task *t, const struct scsi_op *op)
 {
 	if (!(op->flags & OP_SANITIZE_OK)) {
@@ -331,6 +364,8 @@ enum scsi_step scsi_task_begin(struct scsi_task *t)
 	if (op->len_kind == LEN_ALLOC || op->len_kind == LEN_LIST)
 		t->data_len = (uint32_t)be_get(t->cdb + op->len_at, op->len_size);
 	else if (op->len_kind != LEN_NONE && !parse_blocks(t, op))
+		goto refused;
+	if ((op->flags & OP_STRICT) && !cdb_within_usage(t, op))
 		goto refused;
 	if (op->check && op->check(t) == SCSI_DONE)
 		goto refused;
