@@ -111,7 +111,6 @@ TEST(values_are_equal_when_type_and_content_are)
 TEST(a_copy_shares_nothing_with_its_original)
 {
 	AUTO(arena) a = arena_new(1 << 16);
-	AUTO(arena) b = arena_new(1 << 16);
 	char text[] = "first";
 	struct cim_named prop = {.name = text, .v = cim_str(text)};
 	struct cim_raw_instance raw = {.class_name = text, .props = &prop, .n_props = 1};
