@@ -98,13 +98,14 @@ struct cim_named {
 /* An instance as it came (CreateInstance, ModifyInstance, embedded): names not looked up yet.
  * The broker turns it into a cim_instance.  A CIM_OBJECT value of a request points to one of
  * these (hint CIM_HINT_RAW, cim_raw_of()), since it has no class table yet.  Text that was marked
- * as an embedded object is already parsed by the decoder; for text that wasn't, although the
- * class table says so, there is cimxml_embedded(). */
+ * as an embedded object, or looks like one, is already parsed by the decoder. */
 struct cim_raw_instance {
 	const char *class_name;
 	struct cim_named *props;
 	uint32_t n_props;
 	const struct cim_path *path; /* ModifyInstance: the named instance */
+	const char *text; /* not NULL: it stood in a string that nobody had marked as an embedded */
+	uint32_t n_text;  /* object; where the class table wants a string, this is the string */
 };
 
 static inline struct cim_value cim_raw_to_value(const struct cim_raw_instance *raw)

@@ -312,6 +312,12 @@ static const struct cim_raw_instance *raw_dup(struct arena *a, const struct cim_
 		if (!c->path)
 			return NULL;
 	}
+	if (raw->text) {
+		c->text = arena_strndup(a, raw->text, raw->n_text);
+		c->n_text = raw->n_text;
+		if (!c->text)
+			return NULL;
+	}
 	return c;
 }
 
