@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "http/server.h"
+#include "test.h"
+
+enum { STREAM_BYTES = 3000000 };
+
+struct later {
+	struct http_exchange *x;
+	unsigned ms;
+	pthread_t thread;
+	bool started;
+};
+
+static atomic_uint n_done;
+
+static void done(void *ctx)
+{
+	struct later *l = ctx;
+
+	if (l->started)
+		(void)pthread_join(l->thread, NULL);
+	free(l);
+	atomic_fetch_add(&n_done, 1);
+}
+
+static void *wake_later(void *ctx)
+{
+	struct later *l = ctx;
+	struct timespec t = {.tv_nsec = (long)l->ms * 1000000};
+
+	(void)nanosleep(&t, NULL);
+	http_wake(l->x);
+	return NULL;
+}
+
+static ssize_t fill(void *ctx, char *at, size_t max)
+{
+	size_t *left = ctx, n = *left < max ? *left : max;
+
+	memset(at, 'x', n);
+	*left -= n;
+	return (ssize_t)n;
+}
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	static const struct http_field f = {"X-Test", "yes"};
+	const char *url = http_url(x), *user, *password;
+	size_t len;
+
+	(void)ctx;
+	if (http_context(x)) { /* woken */
+		http_answer(x, 200, NULL, 0, "late", 4);
+	} else if (streq(url, "/echo")) {
+		const char *b = http_body(x, &len);
+
+		http_answer(x, http_body_too_large(x) ? 413 : 200, &f, 1, b, len);
+	} else if (streq(url, "/stream")) {
+		size_t *left = arena_alloc(http_arena(x), sizeof(*left));
+
+		*left = STREAM_BYTES;
+		http_stream(x, 200, NULL, 0, fill, left);
+	} else if (streq(url, "/user")) {
+		if (http_basic(x, &user, &password))
+			(void)buf_addf(http_out(x), "%s/%s", user, password);
+		http_answer(x, 200, NULL, 0, http_out(x)->p ? http_out(x)->p : "",
+			    http_out(x)->len);
+	} else if (streq(url, "/private")) {
+		http_answer(x, 200, NULL, 0, http_is_private(x) ? "yes" : "no", http_is_private(x) ? 3 : 2);
+	} else { /* /now, /later: woken before the handler returns, or after */
+		struct later *l = xcalloc(1, sizeof(*l));
+
+		l->x = x;
+		http_set_context(x, l, done);
+		if (streq(url, "/now")) {
+			http_wake(x);
+		} else {
+			l->ms = 50;
+			l->started = pthread_create(&l->thread, NULL, wake_later, l) == 0;
+		}
+	}
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)&a, &n) == 0);
+	(void)close(fd);
+	return ntohs(a.sin_port);
+}
+
+static struct http_server *serve(uint16_t port, struct http_limits limits)
+{
+	struct http_listen l = {.address = "127.0.0.1", .port = port};
+	struct http_server_config c = {
+		.listen = &l, .n_listen = 1, .threads = 2, .limits = limits, .handle = handle};
+	struct http_server *s = NULL;
+	struct err e = {0};
+
+	CHECK_INT(http_server_new(&c, &s, &e), 0);
+	if (e.code)
+		printf("# %s\n", e.text);
+	return s;
+}
+
+static int dial(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons(port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval t = {.tv_sec = 10};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	return fd;
+}
+
+/* Send a request, read until the peer closes; the caller frees the answer. */
+static char *ask(int fd, const char *request, size_t *ret_len)
+{
+	struct buf b = buf_of(1 << 24);
+	ssize_t n;
+
+	CHECK(write(fd, request, strlen(request)) == (ssize_t)strlen(request));
+	while (buf_grow(&b, 65536) && (n = read(fd, b.p + b.len, 65536)) > 0) {
+		b.len += (size_t)n;
+		b.p[b.len] = '\0';
+	}
+	if (ret_len)
+		*ret_len = b.len;
+	return buf_take(&b);
+}
+
+static char *get(uint16_t port, const char *what, size_t *ret_len)
+{
+	auto_free char *rq = xasprintf("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+				       "Authorization: Basic YW5uOnNlOmNyZXQ=\r\n\r\n", what);
+	auto_fd int fd = dial(port);
+
+	return ask(fd, rq, ret_len);
+}
+
+TEST(small_answers_carry_their_length_and_fields)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){0});
+	auto_fd int fd = dial(port);
+	auto_free char *a = ask(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+				    "Content-Length: 5\r\n\r\nhello", NULL);
+	auto_free char *u = get(port, "/user", NULL), *p = get(port, "/private", NULL);
+
+	CHECK(str_starts(a, "HTTP/1.1 200"));
+	CHECK(strstr(a, "Content-Length: 5\r\n") != NULL);
+	CHECK(strstr(a, "X-Test: yes\r\n") != NULL);
+	CHECK_STR(a + strlen(a) - 9, "\r\n\r\nhello");
+	CHECK(strstr(u, "\r\n\r\nann/se:cret") != NULL);
+	CHECK(strstr(p, "\r\n\r\nno") != NULL);
+	http_server_free(s);
+}
+
+TEST(a_stream_arrives_whole)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){0});
+	size_t n = 0, x = 0;
+	auto_free char *a = get(port, "/stream", &n);
+
+	for (size_t i = 0; i < n; i++)
+		x += a[i] == 'x';
+	CHECK_INT(x, STREAM_BYTES);
+	CHECK(strstr(a, "Transfer-Encoding: chunked") != NULL);
+	http_server_free(s);
+}
+
+TEST(an_exchange_can_be_put_off_and_woken_before_or_after)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){0});
+
+	atomic_store(&n_done, 0);
+	for (int i = 0; i < 20; i++) {
+		auto_free char *now = get(port, "/now", NULL), *later = get(port, "/later", NULL);
+
+		CHECK(strstr(now, "\r\n\r\nlate") != NULL);
+		CHECK(strstr(later, "\r\n\r\nlate") != NULL);
+	}
+	http_server_free(s);
+	CHECK_INT(atomic_load(&n_done), 40);
+}
+
+TEST(too_large_a_body_is_413_whether_announced_or_not)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){.body_bytes = 10});
+	auto_fd int fd = dial(port);
+	auto_fd int fd2 = dial(port);
+	auto_free char *a = ask(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+				    "Content-Length: 11\r\n\r\nhello world", NULL);
+	auto_free char *b = ask(fd2, "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+				     "Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n",
+				NULL);
+
+	CHECK(str_starts(a, "HTTP/1.1 413"));
+	CHECK(str_starts(b, "HTTP/1.1 413"));
+	http_server_free(s);
+}
+
+TEST(a_connection_that_never_finishes_its_request_is_closed)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){.idle_s = 1});
+	auto_fd int fd = dial(port);
+	struct timespec t = {.tv_nsec = 100000000};
+	char c;
+
+	CHECK(write(fd, "POST /ec", 8) == 8);
+	for (int i = 0; i < 13; i++) { /* a byte now and then keeps nothing alive */
+		(void)nanosleep(&t, NULL);
+		(void)send(fd, "h", 1, MSG_NOSIGNAL);
+		http_server_tick(s);
+	}
+	CHECK(read(fd, &c, 1) <= 0);
+	http_server_free(s);
+}
+
+TEST(a_port_in_use_is_said)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){0}), *t = NULL;
+	struct http_listen l = {.address = "127.0.0.1", .port = port};
+	struct http_server_config c = {.listen = &l, .n_listen = 1, .handle = handle};
+	struct err e = {0};
+
+	CHECK_INT(http_server_new(&c, &t, &e), -EADDRINUSE);
+	CHECK(strstr(e.text, "in use by another process") != NULL);
+	http_server_free(s);
+}
+
+TEST(a_unix_socket_is_private)
+{
+	char dir[] = "/tmp/smiscsi-http-XXXXXX";
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	auto_free char *path = NULL, *r = NULL;
+	struct http_server *s = NULL;
+	struct http_listen l = {0};
+	struct http_server_config c = {.listen = &l, .n_listen = 1, .handle = handle};
+	struct err e = {0};
+	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(mkdtemp(dir) != NULL);
+	path = xasprintf("%s/s", dir);
+	l.unix_path = path;
+	CHECK_INT(http_server_new(&c, &s, &e), 0);
+	memcpy(a.sun_path, path, strlen(path));
+	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+	r = ask(fd, "GET /private HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", NULL);
+	CHECK(strstr(r, "\r\n\r\nyes") != NULL);
+	http_server_free(s);
+	CHECK(access(path, F_OK) != 0);
+	(void)rmdir(dir);
+}
