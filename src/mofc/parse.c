@@ -152,8 +152,8 @@ static size_t put_utf8(char *at, uint32_t c)
 	return 3;
 }
 
-/* After the backslash: one character of DSP0004 §A.2 escapes, to at (up to 3 bytes). */
-static size_t escape(struct parser *p, char *at)
+/* After the backslash: one character of DSP0004 §A.2 escapes.  0 after a failure. */
+static uint32_t escape(struct parser *p)
 {
 	static const char from[] = "btnfr\"'\\", to[] = "\b\t\n\f\r\"'\\";
 	const char *f;
@@ -167,8 +167,7 @@ static size_t escape(struct parser *p, char *at)
 	f = *p->p ? strchr(from, *p->p) : NULL;
 	if (f) {
 		p->p++;
-		*at = to[f - from];
-		return 1;
+		return (uint8_t)to[f - from];
 	}
 	if (*p->p != 'x' && *p->p != 'X') {
 		fail(p, "unknown escape; known are \\b \\t \\n \\f \\r \\\" \\' \\\\ and \\x");
@@ -183,7 +182,7 @@ static size_t escape(struct parser *p, char *at)
 		fail(p, "\\x stands before 1 to 4 hex digits of a character other than 0");
 		return 0;
 	}
-	return put_utf8(at, c);
+	return c;
 }
 
 static void lex_string(struct parser *p)
@@ -206,7 +205,7 @@ static void lex_string(struct parser *p)
 	while (p->p < p->end && *p->p != '"') {
 		if (*p->p == '\\') {
 			p->p++;
-			n += escape(p, s + n);
+			n += put_utf8(s + n, escape(p));
 		} else {
 			s[n++] = *p->p++;
 		}
@@ -226,21 +225,11 @@ static void lex_string(struct parser *p)
 
 static void lex_char(struct parser *p)
 {
-	char at[4];
-
 	p->p++;
 	p->tok = T_CHAR;
 	if (p->p < p->end && *p->p == '\\') {
-		size_t n;
-
 		p->p++;
-		n = escape(p, at);
-		if (n == 1)
-			p->u = (uint8_t)at[0];
-		else if (n == 2)
-			p->u = (at[0] & 0x1fU) << 6 | (at[1] & 0x3fU);
-		else if (n == 3)
-			p->u = (at[0] & 0xfU) << 12 | (at[1] & 0x3fU) << 6 | (at[2] & 0x3fU);
+		p->u = escape(p);
 	} else if (p->p < p->end && *p->p >= ' ' && *p->p < 0x7f && *p->p != '\'') {
 		p->u = (uint8_t)*p->p++;
 	} else {
