@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+#include "broker/query.h"
+#include "test.h"
+#include "toy.h"
+
+/* An Ethernet port: DeviceID p1, Number 7, Speed 2^63, Up true, ElementName NULL. */
+static int matches(enum query_lang lang, const char *where)
+{
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_instance *i = cim_instance_new(a, toy_class(T_ETH));
+	char text[1024];
+	struct query *q;
+	struct err e;
+
+	i->v[1] = cim_str("h");
+	i->v[2] = cim_str("it's p1");
+	i->v[3] = cim_u16(7);
+	i->v[4] = cim_u64(UINT64_C(1) << 63);
+	i->v[5] = cim_bool(true);
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       lang == QUERY_FQL ? "" : "SELECT * FROM CIM_Port p WHERE ", where);
+	if (query_parse(a, lang, text, strlen(text), &q, &e) < 0)
+		return -1;
+	return query_match(q, i);
+}
+
+struct try {
+	const char *where;
+	int want; /* -1: doesn't parse */
+};
+
+static void check_all(enum query_lang lang, const struct try *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int got = matches(lang, t[i].where);
+
+		if (got != t[i].want)
+			printf("# %s\n", t[i].where);
+		CHECK_INT(got, t[i].want);
+	}
+}
+
+TEST(comparisons_follow_the_types)
+{
+	static const struct try tries[] = {
+		{"Number = 7", 1},
+		{"number=7", 1},
+		{"7 = Number", 1},
+		{"5 < Number", 1},
+		{"Number <> 7", 0},
+		{"Number != 7", 0},
+		{"Number < 7", 0},
+		{"Number <= 7", 1},
+		{"Number > 6.5", 1},
+		{"Number >= 8e0", 0},
+		{"Number > -1", 1},
+		{"Speed = 9223372036854775808", 1},
+		{"Speed > 9223372036854775807", 1},
+		{"Speed > -9223372036854775808", 1},
+		{"SystemName = 'h'", 1},
+		{"SystemName = 'H'", 0},
+		{"SystemName > 'a'", 1},
+		{"DeviceID = 'it''s p1'", 1},
+		{"DeviceID = 'it\\'s p1'", 1},
+		{"Up = TRUE", 1},
+		{"Up <> false", 1},
+		/* what can't be compared is unknown, and so is its opposite */
+		{"Number = 'seven'", 0},
+		{"NOT Number = 'seven'", 0},
+	};
+
+	check_all(QUERY_WQL, tries, ARRAY_SIZE(tries));
+	check_all(QUERY_CQL, tries, ARRAY_SIZE(tries));
+	check_all(QUERY_FQL, tries, ARRAY_SIZE(tries));
+}
+
+TEST(null_is_unknown_until_asked_for)
+{
+	static const struct try tries[] = {
+		{"ElementName = 'x'", 0},
+		{"ElementName <> 'x'", 0},
+		{"NOT (ElementName = 'x')", 0},
+		{"ElementName IS NULL", 1},
+		{"ElementName IS NOT NULL", 0},
+		{"ElementName = NULL", 1},
+		{"ElementName <> NULL", 0},
+		{"Number IS NOT NULL", 1},
+		{"Nonsense IS NULL", 1},
+		{"ElementName = 'x' OR Number = 7", 1},
+		{"ElementName = 'x' AND Number = 7", 0},
+		{"NOT (ElementName = 'x' AND Number = 8)", 1},
+		{"ElementName < NULL", -1},
+	};
+
+	check_all(QUERY_WQL, tries, ARRAY_SIZE(tries));
+}
+
+TEST(and_binds_closer_than_or_and_not_closer_than_both)
+{
+	static const struct try tries[] = {
+		{"Number = 7 OR Number = 7 AND Number = 8", 1},
+		{"(Number = 7 OR Number = 7) AND Number = 8", 0},
+		{"NOT Number = 8 AND Number = 7", 1},
+		{"NOT (Number = 8 OR Number = 7)", 0},
+		{"not not Number = 7", 1},
+		{"Number = 1 OR Number = 2 OR Number = 7 OR Number = 3", 1},
+	};
+
+	check_all(QUERY_CQL, tries, ARRAY_SIZE(tries));
+}
+
+TEST(isa_asks_for_the_class_or_one_above_it)
+{
+	static const struct try tries[] = {
+		{"p ISA TOY_EthPort", 1},     {"p ISA cim_managedelement", 1},
+		{"p ISA TOY_FcPort", 0},      {"CIM_Port ISA CIM_Port", 1},
+		{"NOT p ISA TOY_FcPort", 1},  {"p ISA \"TOY_EthPort\"", 1},
+		{"Number ISA CIM_Port", 0},   {"p.Number = 7", 1},
+		{"CIM_Port.Number = 7", 1},   {"q.Number = 7", 0},
+	};
+
+	check_all(QUERY_WQL, tries, ARRAY_SIZE(tries));
+}
+
+TEST(like_has_percent_in_wql_and_expressions_elsewhere)
+{
+	static const struct try wql[] = {
+		{"SystemName LIKE 'h'", 1},	  {"SystemName LIKE '_'", 1},
+		{"SystemName LIKE ''", 0},	  {"DeviceID LIKE 'it%'", 1},
+		{"DeviceID LIKE '%p1'", 1},	  {"DeviceID LIKE '%s%1%'", 1},
+		{"DeviceID LIKE '%x%'", 0},	  {"DeviceID LIKE '%p[0-9]'", 1},
+		{"DeviceID LIKE '%p[^0-9]'", 0},  {"DeviceID NOT LIKE '%x%'", 1},
+		{"DeviceID LIKE 'it_s p\\1'", 1}, {"DeviceID LIKE '[abc'", -1},
+		{"Number LIKE '7'", 0},		  {"ElementName LIKE '%'", 0},
+		{"DeviceID LIKE 7", -1},
+	};
+	static const struct try cql[] = {
+		{"SystemName LIKE '.'", 1},    {"DeviceID LIKE 'it.*'", 1},
+		{"DeviceID LIKE 'it%'", 0},    {"DeviceID LIKE '.*p[0-9]+'", 1},
+		{"DeviceID LIKE 'x?i?t?.s p1'", 1}, {"DeviceID LIKE '.*\\.'", 0},
+		{"DeviceID LIKE '*'", -1},     {"DeviceID LIKE '(a|b)'", -1},
+	};
+
+	check_all(QUERY_WQL, wql, ARRAY_SIZE(wql));
+	check_all(QUERY_CQL, cql, ARRAY_SIZE(cql));
+	check_all(QUERY_FQL, cql, ARRAY_SIZE(cql));
+}
+
+TEST(a_character_of_several_bytes_is_one_character)
+{
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_instance *i = cim_instance_new(a, toy_class(T_ETH));
+	static const struct {
+		const char *query;
+		bool want;
+	} tries[] = {
+		{"SELECT * FROM CIM_Port WHERE DeviceID LIKE '_x'", true},
+		{"SELECT * FROM CIM_Port WHERE DeviceID LIKE '__x'", false},
+		{"SELECT * FROM CIM_Port WHERE DeviceID LIKE '\xc3\xa9x'", true},
+		{"SELECT * FROM CIM_Port WHERE DeviceID LIKE '%x'", true},
+	};
+
+	i->v[2] = cim_str("\xc3\xa9x");
+	for (size_t k = 0; k < ARRAY_SIZE(tries); k++) {
+		struct query *q;
+		struct err e;
+
+		CHECK_INT(query_parse(a, QUERY_WQL, tries[k].query, strlen(tries[k].query), &q, &e),
+			  0);
+		CHECK_INT(query_match(q, i), tries[k].want);
+	}
+}
+
+TEST(arrays_are_asked_by_any_or_by_index)
+{
+	static const struct cim_value status[] = {
+		{.type = CIM_UINT16, .kind = CIM_V_SCALAR, .u = 2},
+		{.type = CIM_UINT16, .kind = CIM_V_SCALAR, .u = 5}};
+	static const struct {
+		const char *query;
+		bool want;
+	} tries[] = {
+		{"ANY Status = 5", true},    {"ANY Status = 6", false}, {"Status[1] = 5", true},
+		{"Status[0] = 5", false},    {"Status[2] = 5", false},	{"Status = 5", false},
+		{"Status[2] IS NULL", true}, {"NOT ANY Status = 6", true},
+	};
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_instance *i = cim_instance_new(a, toy_class(T_HOST));
+
+	i->v[2] = cim_array(CIM_UINT16, status, 2);
+	for (size_t k = 0; k < ARRAY_SIZE(tries); k++) {
+		struct query *q;
+		struct err e;
+
+		CHECK_INT(query_parse(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
+			  0);
+		CHECK_INT(query_match(q, i), tries[k].want);
+	}
+}
+
+TEST(what_is_no_query_says_where)
+{
+	static const struct {
+		const char *text, *why;
+	} tries[] = {
+		{"", "query, at character 1: it must begin with SELECT"},
+		{"SELECT", "query, at character 7: a property name or * is missing"},
+		{"SELECT * FORM x", "query, at character 10: FROM is missing"},
+		{"SELECT a.b FROM x", "query, at character 18: a is neither the class nor its alias"},
+		{"SELECT * FROM x WHERE", "query, at character 22: a property name is missing"},
+		{"SELECT * FROM x WHERE a = ", "query, at character 27: a literal is missing"},
+		{"SELECT * FROM x WHERE a = 'b", "query, at character 27: a string has no end"},
+		{"SELECT * FROM x WHERE a = 1 b", "query, at character 29: nothing more may follow"},
+		{"SELECT * FROM x WHERE (a = 1", "query, at character 29: ) is missing"},
+		{"SELECT * FROM x WHERE a = 99999999999999999999",
+		 "query, at character 27: the number is too large"},
+		{"SELECT * FROM x WHERE a ; b", "query, at character 25: unexpected character"},
+		{"SELECT * FROM x WHERE a.b.c.d.e.f.g.h.i = 1",
+		 "query, at character 41: more than 8 names in a chain"},
+	};
+	AUTO(arena) a = arena_new(1 << 20);
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		struct err e = {0};
+		struct query *q;
+
+		CHECK_INT(query_parse(a, QUERY_WQL, tries[i].text, strlen(tries[i].text), &q, &e) < 0,
+			  1);
+		CHECK_STR(e.text, tries[i].why);
+	}
+}
+
+TEST(depth_is_bounded_and_length_is_not_depth)
+{
+	auto_buf struct buf deep = buf_of(1 << 20), lengthy = buf_of(1 << 20);
+	AUTO(arena) a = arena_new(16 << 20);
+	struct query *q;
+	struct err e;
+
+	for (int i = 0; i < 40; i++)
+		buf_addc(&deep, '(');
+	CHECK_INT(query_parse(a, QUERY_FQL, deep.p, deep.len, &q, &e) < 0, 1);
+	CHECK(strstr(e.text, "more than 32") != NULL);
+	buf_adds(&lengthy, "a = 1");
+	for (int i = 0; i < 5000; i++)
+		buf_adds(&lengthy, " OR a = 1");
+	CHECK_INT(query_parse(a, QUERY_FQL, lengthy.p, lengthy.len, &q, &e), 0);
+}
+
+TEST(the_languages_are_known_by_their_names)
+{
+	static const struct {
+		const char *name;
+		int lang;
+	} tries[] = {{"WQL", QUERY_WQL}, {"wql", QUERY_WQL}, {"DMTF:CQL", QUERY_CQL},
+		     {"DMTF:FQL", QUERY_FQL}, {"SQL", -1}, {"", -1}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		enum query_lang l;
+
+		CHECK_INT(query_lang_parse(tries[i].name, &l) ? (int)l : -1, tries[i].lang);
+	}
+}
