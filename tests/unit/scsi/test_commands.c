@@ -54,7 +54,7 @@ static const struct {
 	{"page without EVPD",                 "12 00 80 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
 	{"unknown page",                      "12 01 c0 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
 	{"CMDDT",			     "12 02 00 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
-	{"page 00",			   "12 01 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      11,     11  },
+	{"page 00",			   "12 01 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      12,     12  },
 	{"page b0",			   "12 01 b0 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      64,     64  },
 	{"unknown opcode",                    "02 00 00 00 00 00",                     SCSI_DIR_NONE, 0,      2, 0x52000, 0,      0   },
 	{"NACA",			      "00 00 00 00 00 04",                     SCSI_DIR_NONE, 0,      2, 0x52400, 0,      0   },
