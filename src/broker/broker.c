@@ -157,6 +157,20 @@ static void rows_add(struct rows *rs, const struct row *r)
 	rs->v[rs->n++] = r;
 }
 
+/* A link across namespaces may be there twice, once in each, so that both list it: of the same
+ * class, or of sisters.  Then an object shows the one that is in its own namespace. */
+static bool has_twin(const struct broker *b, const struct row *a, const struct space *sp)
+{
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct row *t = &b->rows[i];
+
+		if (t->pa && t->mod == a->mod && t->space == sp &&
+		    (t->cls == a->cls || (t->cls->super && t->cls->super == a->cls->super)))
+			return true;
+	}
+	return false;
+}
+
 /* Which roles can objects of a row have?  Only within one module: a link's ends are handles of
  * the same view. */
 static void find_cands(struct broker *b, struct row *r)
@@ -165,6 +179,8 @@ static void find_cands(struct broker *b, struct row *r)
 		const struct row *a = &b->rows[i];
 
 		if (!a->pa || a->mod != r->mod)
+			continue;
+		if (a->space != r->space && has_twin(b, a, r->space))
 			continue;
 		for (int w = 0; w < 2; w++) {
 			const struct cim_class *end = a->cls->props[a->pa->ref[w]]->ref_class;

@@ -559,8 +559,10 @@ static const struct prov_method methods[] = {
 	 "CreateOrModifyElementFromStoragePool", make_volume},
 	{&cim_class_MSISCSITARGET_StorageConfigurationService, "ReturnToStoragePool",
 	 return_volume},
-	{&cim_class_MSISCSITARGET_StoragePool, "GetSupportedSizeRange", size_range},
-	{&cim_class_MSISCSITARGET_StoragePool, "GetSupportedSizes", sizes},
+	{&cim_class_MSISCSITARGET_StoragePool, "GetSupportedSizeRange", size_range,
+	 .reads_only = true},
+	{&cim_class_MSISCSITARGET_StoragePool, "GetSupportedSizes", sizes,
+	 .reads_only = true},
 };
 const struct pv_part pv_block_services = {
 	.classes = classes,
