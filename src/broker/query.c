@@ -218,7 +218,8 @@ static void lex_punct(struct parser *p)
 			p->n = 2;
 	if (!strchr("()[],.*=<>-+!", *p->at) || !*p->at || (*p->at == '!' && p->n == 1))
 		fail(p, "unexpected character");
-	p->at += p->n;
+	else
+		p->at += p->n;
 }
 
 static void next(struct parser *p)
