@@ -117,6 +117,8 @@ struct prov_call {
 	struct cim_value *out;            /* same indexes; text in ctx.arena */
 	uint32_t ret;                     /* the method's return value */
 	uint32_t busy_code;               /* ret when the outcome is PROV_BUSY; preset 4 */
+	bool job_started;                 /* ret is not 0, and the changes are to be made all the
+					   * same: they are the job (4096) */
 
 	/* intrinsic changes */
 	/* create: the client's values, defaults elsewhere.  modify: the object as it would be. */

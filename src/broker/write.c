@@ -263,13 +263,15 @@ static void run(const struct broker *b, const struct input *in, const void *view
 	ret->new_path = k.pub.new_path;
 	ret->e = k.pub.e;
 	ret->busy_code = k.pub.busy_code;
+	ret->job_started = k.pub.job_started;
 }
 
 /* May these changes be made?  A body that refuses, and one that finds nothing to do, is answered
  * as it is. */
 static bool wants_writing(const struct prov_module *m, const struct output *o, const void *changes)
 {
-	return o->status == CIM_OK && o->ret == 0 && changes && m->changes_any(changes);
+	return o->status == CIM_OK && (o->ret == 0 || o->job_started) && changes &&
+	       m->changes_any(changes);
 }
 
 /* ---- answers ---- */
@@ -282,7 +284,7 @@ static void log_refusal(const struct input *in, const struct output *o)
 		log_info(broker, "%s of %s: %s: %s user=%s peer=%s", what, in->cls->name,
 			 cim_status_name(o->status), o->e.text, in->who.user ? in->who.user : "-",
 			 in->who.peer ? in->who.peer : "-");
-	else if (o->ret != 0 && o->e.text[0])
+	else if (o->ret != 0 && !o->job_started)
 		log_info(broker, "%s of %s returns %u: %s user=%s peer=%s", what, in->cls->name,
 			 o->ret, o->e.text, in->who.user ? in->who.user : "-",
 			 in->who.peer ? in->who.peer : "-");

@@ -8,27 +8,25 @@ enum { WIDTH = 100, MAX_PIECE = 1 << 20 };
 
 static size_t column(const struct buf *b)
 {
-	size_t col = 0;
+	size_t n = 0;
 
-	for (size_t i = b->len; i > 0 && b->p[i - 1] != '\n'; i--)
-		col += b->p[i - 1] == '\t' ? 8 : 1;
-	return col;
+	while (n < b->len && b->p[b->len - 1 - n] != '\n')
+		n++;
+	return n;
 }
 
-static char last_char(const struct buf *b)
-{
-	return b->len ? b->p[b->len - 1] : '\n';
-}
-
-/* One piece that is not broken, after a blank or on a new line with indent. */
+/* One piece that is not broken, preceded by a blank or by a new line with indent. */
 static void put_piece(struct buf *b, const char *indent, const struct buf *piece)
 {
-	bool first = last_char(b) == '[', open = last_char(b) == '{';
+	size_t col = column(b);
 
-	if (!first && column(b) + !open + piece->len > WIDTH)
-		(void)buf_addf(b, "\n%s", indent);
-	else if (!first && !open)
-		(void)buf_addc(b, ' ');
+	if (b->len && b->p[b->len - 1] != '[' && b->p[b->len - 1] != '{' &&
+	    b->p[b->len - 1] != '\n') {
+		if (col + 1 + piece->len > WIDTH)
+			(void)buf_addf(b, "\n%s", indent);
+		else
+			(void)buf_addc(b, ' ');
+	}
 	(void)buf_add(b, piece->p, piece->len);
 }
 
@@ -197,10 +195,7 @@ static void put_qual(struct buf *b, const struct cim_schema *s, const char *inde
 	(void)buf_adds(&piece, q->name);
 	if (q->value.kind == CIM_V_ARRAY) {
 		(void)buf_adds(&piece, " {");
-		if (q->value.n > 1 && last_char(b) != '[')
-			(void)buf_addf(b, "\n%s%s", indent, piece.p);
-		else
-			put_piece(b, indent, &piece);
+		put_piece(b, indent, &piece);
 		put_list(b, deeper, &q->value, after.p);
 		return;
 	}

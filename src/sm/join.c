@@ -194,6 +194,11 @@ static bool is_infrastructure(const char *name)
 	       str_caseeq(name, "Profile Registration");
 }
 
+bool join_is_system_profile(const struct src_obj *p)
+{
+	return !is_subprofile(p) && !is_infrastructure(text(SRC(p, PROFILE, RegisteredName)));
+}
+
 static void put_list(struct joining *j, struct sm_object *o, int prop, const struct cim_value *v,
 		     uint32_t n)
 {
@@ -245,7 +250,7 @@ static void make_provider(struct joining *j)
 					  name);
 		if (full)
 			all[n_all++] = cim_str(full);
-		if (!is_subprofile(x) && !is_infrastructure(name)) {
+		if (join_is_system_profile(x)) {
 			names[n_names] = cim_str(name);
 			versions[n_names++] = cim_str(version ? version : "");
 		}
@@ -375,8 +380,7 @@ static void make_systems(struct joining *j)
 		struct src_obj *p = find(j, SRC_PROFILE, &c->ref[0]);
 		struct src_obj *s = find(j, SRC_SYSTEM, &c->ref[1]);
 
-		if (!p || !s || is_subprofile(p) ||
-		    is_infrastructure(text(SRC(p, PROFILE, RegisteredName))))
+		if (!p || !s || !join_is_system_profile(p))
 			continue;
 		make_system(j, s);
 		n++;

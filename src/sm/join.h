@@ -27,6 +27,9 @@ struct join_source {
 	uint32_t level;       /* discovery level reached */
 };
 
+/* Is this a profile that storage systems conform to (not a subprofile, not "Server")? */
+bool join_is_system_profile(const struct src_obj *profile);
+
 /* bytes: most the image may hold.  -E2BIG. */
 int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm_image **ret,
 	 struct err *e) MUST_CHECK;
