@@ -70,57 +70,55 @@ static bool is_signed(enum cim_type t)
 	return t == CIM_SINT8 || t == CIM_SINT16 || t == CIM_SINT32 || t == CIM_SINT64;
 }
 
+static int int_value(const struct mofc_lit *l, enum cim_type t, struct mofc_loc loc,
+		     struct cim_value *ret, struct err *e)
+{
+	uint64_t neg, pos;
+
+	if (!int_range(t, &neg, &pos))
+		return mofc_err(e, loc, "value is not of type %s", type_name(t));
+	if (l->u > (l->neg ? neg : pos))
+		return mofc_err(e, loc, "value is out of the range of %s", type_name(t));
+	if (is_signed(t))
+		ret->i = l->neg ? (int64_t)(0 - l->u) : (int64_t)l->u;
+	else
+		ret->u = l->u;
+	return 0;
+}
+
+static int text_value(const struct mofc_lit *l, enum cim_type t, struct mofc_loc loc,
+		      struct cim_value *ret, struct err *e)
+{
+	if (t != CIM_STRING && t != CIM_DATETIME)
+		return mofc_err(e, loc, "value is not of type %s", type_name(t));
+	if (t == CIM_DATETIME && !cim_datetime_ok(l->s, l->n))
+		return mofc_err(e, loc, "\"%s\" is not a datetime", l->s);
+	ret->s = l->s;
+	ret->n = (uint32_t)l->n;
+	return 0;
+}
+
 static int scalar_value(const struct mofc_lit *l, enum cim_type t, struct mofc_loc loc,
 			struct cim_value *ret, struct err *e)
 {
-	uint64_t neg, pos;
+	bool real = t == CIM_REAL32 || t == CIM_REAL64, fits = false;
 
 	*ret = (struct cim_value){.type = (uint8_t)t};
 	if (l->kind == LIT_NULL)
 		return 0;
 	ret->kind = CIM_V_SCALAR;
-	switch (l->kind) {
-	case LIT_BOOL:
+	if (l->kind == LIT_STRING)
+		return text_value(l, t, loc, ret, e);
+	if (l->kind == LIT_INT && !real)
+		return int_value(l, t, loc, ret, e);
+	if (l->kind == LIT_INT || l->kind == LIT_REAL) {
+		ret->r = l->kind == LIT_REAL ? l->r : l->neg ? -(double)l->u : (double)l->u;
+		fits = real;
+	} else {
 		ret->u = l->u;
-		if (t == CIM_BOOLEAN)
-			return 0;
-		break;
-	case LIT_INT:
-		if (t == CIM_REAL32 || t == CIM_REAL64) {
-			ret->r = l->neg ? -(double)l->u : (double)l->u;
-			return 0;
-		}
-		if (!int_range(t, &neg, &pos))
-			break;
-		if (l->u > (l->neg ? neg : pos))
-			return mofc_err(e, loc, "value is out of the range of %s", type_name(t));
-		if (is_signed(t))
-			ret->i = l->neg ? (int64_t)(0 - l->u) : (int64_t)l->u;
-		else
-			ret->u = l->u;
-		return 0;
-	case LIT_REAL:
-		ret->r = l->r;
-		if (t == CIM_REAL32 || t == CIM_REAL64)
-			return 0;
-		break;
-	case LIT_CHAR:
-		ret->u = l->u;
-		if (t == CIM_CHAR16)
-			return 0;
-		break;
-	case LIT_STRING:
-		ret->s = l->s;
-		ret->n = (uint32_t)l->n;
-		if (t == CIM_DATETIME && !cim_datetime_ok(l->s, l->n))
-			return mofc_err(e, loc, "\"%s\" is not a datetime", l->s);
-		if (t == CIM_STRING || t == CIM_DATETIME)
-			return 0;
-		break;
-	default:
-		break;
+		fits = t == (l->kind == LIT_BOOL ? CIM_BOOLEAN : CIM_CHAR16);
 	}
-	return mofc_err(e, loc, "value is not of type %s", type_name(t));
+	return fits ? 0 : mofc_err(e, loc, "value is not of type %s", type_name(t));
 }
 
 int mofc_lit_value(struct mofc *m, const struct mofc_lit *l, enum cim_type t, bool array,
@@ -268,84 +266,85 @@ static bool qual_true(struct mofc_qual *const *q, size_t n, const char *name, bo
 
 /* ---- value maps ---- */
 
-/* "5", "5..9", "..9", "5..": its least and greatest value within the type, biased so that
- * signed ones compare as unsigned.  ".." is what no other entry has: ret_rest. */
-static bool map_entry(enum cim_type t, const char *s, size_t n, uint64_t *ret_lo, uint64_t *ret_hi,
-		      bool *ret_rest)
+/* Signed values are biased so that all compare as unsigned. */
+static bool map_number(enum cim_type t, const char *s, size_t n, uint64_t *ret)
 {
-	uint64_t neg, pos, bias;
-	const char *dots = n >= 2 ? memmem(s, n, "..", 2) : NULL;
-	size_t n_lo = dots ? (size_t)(dots - s) : n;
-	const char *hi = dots ? dots + 2 : s;
-	size_t n_hi = dots ? n - n_lo - 2 : n;
+	uint64_t neg, pos;
 	int64_t i;
 
 	if (!int_range(t, &neg, &pos))
 		return false;
-	bias = is_signed(t) ? 9223372036854775808U : 0;
-	*ret_rest = dots && n == 2;
-	*ret_lo = bias - neg;
-	*ret_hi = bias + pos;
-	if (is_signed(t)) {
-		int64_t least = (int64_t)(0 - neg);
+	if (!is_signed(t))
+		return str_u64(s, n, pos, ret);
+	if (!str_i64(s, n, (int64_t)(0 - neg), (int64_t)pos, &i))
+		return false;
+	*ret = (uint64_t)i + ((uint64_t)1 << 63);
+	return true;
+}
 
-		if (n_lo && !str_i64(s, n_lo, least, (int64_t)pos, &i))
-			return false;
-		if (n_lo)
-			*ret_lo = bias + (uint64_t)i;
-		if (n_hi && !str_i64(hi, n_hi, least, (int64_t)pos, &i))
-			return false;
-		if (n_hi)
-			*ret_hi = bias + (uint64_t)i;
-	} else {
-		if (n_lo && !str_u64(s, n_lo, pos, ret_lo))
-			return false;
-		if (n_hi && !str_u64(hi, n_hi, pos, ret_hi))
-			return false;
+struct map_entry {
+	uint64_t lo, hi;
+	bool rest; /* "..": what no other entry has */
+};
+
+/* "5", "5..9", "..9", "5.." or "..". */
+static bool map_entry(enum cim_type t, const struct cim_value *v, struct map_entry *ret)
+{
+	const char *dots = memmem(v->s, v->n, "..", 2);
+	size_t n_lo = dots ? (size_t)(dots - v->s) : v->n;
+	const char *hi = dots ? dots + 2 : v->s;
+	size_t n_hi = dots ? v->n - n_lo - 2 : v->n;
+
+	*ret = (struct map_entry){.lo = 0, .hi = UINT64_MAX, .rest = dots && v->n == 2};
+	if ((n_lo || !dots) && !map_number(t, v->s, n_lo, &ret->lo))
+		return false;
+	if ((n_hi || !dots) && !map_number(t, hi, n_hi, &ret->hi))
+		return false;
+	return ret->lo <= ret->hi;
+}
+
+/* Entry i against those before it. */
+static int check_map_entry(const struct mofc_feature *f, const struct cim_value *map, uint32_t i,
+			   struct err *e)
+{
+	struct map_entry a, b;
+
+	if (f->type != CIM_STRING && !map_entry(f->type, &map[i], &a))
+		return mofc_err(e, f->loc, "%s: \"%s\" in ValueMap is no %s, and no range", f->name,
+				map[i].s, type_name(f->type));
+	for (uint32_t j = 0; j < i; j++) {
+		if (f->type == CIM_STRING) {
+			if (streq(map[j].s, map[i].s))
+				return mofc_err(e, f->loc, "%s has \"%s\" twice in its ValueMap",
+						f->name, map[i].s);
+			continue;
+		}
+		if (!map_entry(f->type, &map[j], &b) || a.rest != b.rest)
+			continue;
+		if (a.lo <= b.hi && b.lo <= a.hi)
+			return mofc_err(e, f->loc, "%s: \"%s\" and \"%s\" in ValueMap overlap",
+					f->name, map[j].s, map[i].s);
 	}
-	return n > 0 && *ret_lo <= *ret_hi;
+	return 0;
 }
 
 static int check_value_map(const struct mofc_feature *f, struct err *e)
 {
 	const struct mofc_qual *map = mofc_qual_find(f->quals, f->n_quals, "ValueMap");
 	const struct mofc_qual *values = mofc_qual_find(f->quals, f->n_quals, "Values");
+	int r = 0;
 
 	if (!map)
 		return 0;
 	if (values && values->value.n != map->value.n)
 		return mofc_err(e, f->loc, "%s has %u entries in ValueMap and %u in Values",
 				f->name, map->value.n, values->value.n);
-	for (uint32_t i = 0; i < map->value.n; i++) {
-		const struct cim_value *v = &map->value.a[i];
-		uint64_t lo, hi, lo2, hi2;
-		bool rest, rest2;
-
-		if (v->kind != CIM_V_SCALAR)
+	for (uint32_t i = 0; i < map->value.n; i++)
+		if (map->value.a[i].kind != CIM_V_SCALAR)
 			return mofc_err(e, f->loc, "%s has a NULL in its ValueMap", f->name);
-		if (f->type == CIM_STRING) {
-			for (uint32_t j = 0; j < i; j++)
-				if (streq(map->value.a[j].s, v->s))
-					return mofc_err(e, f->loc,
-							"%s has \"%s\" twice in its ValueMap",
-							f->name, v->s);
-			continue;
-		}
-		if (!map_entry(f->type, v->s, v->n, &lo, &hi, &rest))
-			return mofc_err(e, f->loc, "%s: \"%s\" in ValueMap is no %s, and no range",
-					f->name, v->s, type_name(f->type));
-		for (uint32_t j = 0; j < i; j++) {
-			const struct cim_value *w = &map->value.a[j];
-
-			if (!map_entry(f->type, w->s, w->n, &lo2, &hi2, &rest2))
-				continue;
-			if (rest == rest2 && (rest || (lo <= hi2 && lo2 <= hi)))
-				return mofc_err(e, f->loc,
-						"%s: \"%s\" and \"%s\" in ValueMap overlap",
-						f->name, w->s, v->s);
-		}
-	}
-	return 0;
+	for (uint32_t i = 0; r == 0 && i < map->value.n; i++)
+		r = check_map_entry(f, map->value.a, i, e);
+	return r;
 }
 
 /* ---- features ---- */
@@ -422,39 +421,44 @@ static int same_shape(const struct mofc_feature *f, const struct mofc_feature *a
 	return 0;
 }
 
+/* above: the parameter in the same place of the overridden method, or NULL. */
+static int check_param(struct mofc *m, struct mofc_feature *f, const struct mofc_feature *above,
+		       struct err *e)
+{
+	int r = effective_quals(m, f->own, CIM_S_PARAMETER, above ? above->quals : NULL,
+				above ? above->n_quals : 0, &f->quals, &f->n_quals, e);
+
+	if (r == 0)
+		r = check_type(m, f, e);
+	if (r == 0 && above)
+		r = same_shape(f, above, "parameter", e);
+	if (r < 0)
+		return r;
+	set_flags(f, true);
+	return check_value_map(f, e);
+}
+
 static int check_params(struct mofc *m, struct mofc_feature *method,
 			const struct mofc_feature *above, struct err *e)
 {
 	const struct mofc_feature *up = above ? above->params : NULL;
-	int r;
 
 	for (struct mofc_feature *f = method->params; f; f = f->next) {
+		int r;
+
 		for (const struct mofc_feature *g = method->params; g != f; g = g->next)
 			if (str_caseeq(g->name, f->name))
 				return mofc_err(e, f->loc, "parameter %s is declared twice",
 						f->name);
-		r = effective_quals(m, f->own, CIM_S_PARAMETER, up ? up->quals : NULL,
-				    up ? up->n_quals : 0, &f->quals, &f->n_quals, e);
-		if (r < 0)
-			return r;
-		r = check_type(m, f, e);
-		if (r < 0)
-			return r;
 		if (above && (!up || !str_caseeq(up->name, f->name)))
 			return mofc_err(e, f->loc,
 					"method %s: parameter %s is not the one of the overridden "
 					"method",
 					method->name, f->name);
-		if (up) {
-			r = same_shape(f, up, "parameter", e);
-			if (r < 0)
-				return r;
-			up = up->next;
-		}
-		set_flags(f, true);
-		r = check_value_map(f, e);
+		r = check_param(m, f, up, e);
 		if (r < 0)
 			return r;
+		up = up ? up->next : NULL;
 	}
 	if (up)
 		return mofc_err(e, method->loc,
@@ -488,47 +492,58 @@ static int check_property(struct mofc *m, struct mofc_feature *f, const struct m
 		/* An override without a default of its own keeps the one above (§5.1.2.8). */
 		f->dflt = above->dflt;
 	}
-	if ((f->flags & CIM_F_KEY) && f->array)
-		return mofc_err(e, f->loc, "key %s is an array", f->name);
 	return 0;
 }
 
-static int check_feature(struct mofc *m, struct mofc_class *c, struct mofc_feature *f,
-			 struct err *e)
+static uint16_t feature_scope(const struct mofc_feature *f)
 {
-	struct mofc_feature **list = f->is_method ? c->methods : c->props;
-	size_t *n = f->is_method ? &c->n_methods : &c->n_props;
-	const char *what = f->is_method ? "method" : "property";
-	struct mofc_feature *above = NULL;
-	const struct mofc_qual *over;
-	size_t i = 0;
-	int r;
+	if (f->is_method)
+		return CIM_S_METHOD;
+	return f->type == CIM_REF ? CIM_S_REFERENCE : CIM_S_PROPERTY;
+}
 
-	while (i < *n && !str_caseeq(list[i]->name, f->name))
-		i++;
-	if (i < *n) {
-		above = list[i];
-		if (above->declared == c)
-			return mofc_err(e, f->loc, "%s %s is declared twice", what, f->name);
-	}
-	f->declared = c;
-	f->origin = above ? above->origin : c;
-	r = effective_quals(m, f->own,
-			    f->is_method         ? CIM_S_METHOD
-			    : f->type == CIM_REF ? CIM_S_REFERENCE
-						 : CIM_S_PROPERTY,
-			    above ? above->quals : NULL, above ? above->n_quals : 0, &f->quals,
-			    &f->n_quals, e);
-	if (r < 0)
-		return r;
-	over = mofc_qual_find(f->quals, f->n_quals, "Override");
-	if (above && !over)
+/* Whether f says that it overrides, and whether there is something to override. */
+static int check_override(const struct mofc_feature *f, const struct mofc_feature *above,
+			  const char *what, struct err *e)
+{
+	const struct mofc_qual *over = mofc_qual_find(f->quals, f->n_quals, "Override");
+
+	if (!over && !above)
+		return 0;
+	if (!over)
 		return mofc_err(e, f->loc, "%s %s is already in %s; Override is missing", what,
 				f->name, above->declared->name);
-	if (over && (!above || over->value.kind != CIM_V_SCALAR ||
-		     !streq(over->value.s, above->name) || !streq(f->name, above->name)))
+	if (!above || over->value.kind != CIM_V_SCALAR || !streq(over->value.s, above->name) ||
+	    !streq(f->name, above->name))
 		return mofc_err(e, f->loc, "%s %s overrides nothing of that name", what, f->name);
-	r = check_type(m, f, e);
+	return 0;
+}
+
+static int check_keys(const struct mofc_class *c, const struct mofc_feature *f,
+		      const struct mofc_feature *above, struct err *e)
+{
+	if (!(f->flags & CIM_F_KEY))
+		return 0;
+	if (f->array)
+		return mofc_err(e, f->loc, "key %s is an array", f->name);
+	if (c->super && c->super->n_keys && !(above && (above->flags & CIM_F_KEY)))
+		return mofc_err(e, f->loc, "%s adds the key %s to the keys of %s", c->name, f->name,
+				c->super->name);
+	return 0;
+}
+
+/* above: what f overrides, or NULL. */
+static int check_feature(struct mofc *m, struct mofc_class *c, struct mofc_feature *f,
+			 const struct mofc_feature *above, struct err *e)
+{
+	const char *what = f->is_method ? "method" : "property";
+	int r = effective_quals(m, f->own, feature_scope(f), above ? above->quals : NULL,
+				above ? above->n_quals : 0, &f->quals, &f->n_quals, e);
+
+	if (r == 0)
+		r = check_override(f, above, what, e);
+	if (r == 0)
+		r = check_type(m, f, e);
 	if (r < 0)
 		return r;
 	/* An event of Storage Management names its culprit by a reference; elsewhere only
@@ -536,22 +551,41 @@ static int check_feature(struct mofc *m, struct mofc_class *c, struct mofc_featu
 	if (f->type == CIM_REF && !(c->flags & (CIM_C_ASSOCIATION | CIM_C_INDICATION)))
 		return mofc_err(e, f->loc, "reference %s stands in %s, which is no association",
 				f->name, c->name);
-	if (above) {
+	if (above)
 		r = same_shape(f, above, what, e);
-		if (r < 0)
-			return r;
-	}
-	set_flags(f, false);
-	r = f->is_method ? check_params(m, f, above, e) : check_property(m, f, above, e);
 	if (r < 0)
 		return r;
-	if (c->super && c->super->n_keys && (f->flags & CIM_F_KEY) &&
-	    !(above && (above->flags & CIM_F_KEY)))
-		return mofc_err(e, f->loc, "%s adds the key %s to the keys of %s", c->name, f->name,
-				c->super->name);
+	set_flags(f, false);
+	r = f->is_method ? check_params(m, f, above, e) : check_property(m, f, above, e);
+	if (r == 0)
+		r = check_keys(c, f, above, e);
+	return r < 0 ? r : check_value_map(f, e);
+}
+
+/* Put f where it belongs among the inherited ones. */
+static int add_feature(struct mofc *m, struct mofc_class *c, struct mofc_feature *f, struct err *e)
+{
+	struct mofc_feature **list = f->is_method ? c->methods : c->props;
+	size_t *n = f->is_method ? &c->n_methods : &c->n_props, i = 0;
+	const struct mofc_feature *above = NULL;
+	int r;
+
+	while (i < *n && !str_caseeq(list[i]->name, f->name))
+		i++;
+	if (i < *n) {
+		above = list[i];
+		if (above->declared == c)
+			return mofc_err(e, f->loc, "%s %s is declared twice",
+					f->is_method ? "method" : "property", f->name);
+	}
+	f->declared = c;
+	f->origin = above ? above->origin : c;
+	r = check_feature(m, c, f, above, e);
+	if (r < 0)
+		return r;
 	list[i] = f;
 	*n += i == *n;
-	return check_value_map(f, e);
+	return 0;
 }
 
 /* ---- classes ---- */
@@ -641,7 +675,7 @@ static int check_class(struct mofc *m, struct mofc_class *c, struct err *e)
 	if (r < 0)
 		return r;
 	for (struct mofc_feature *f = c->features; f; f = f->next) {
-		r = check_feature(m, c, f, e);
+		r = add_feature(m, c, f, e);
 		if (r < 0)
 			return r;
 	}

@@ -447,8 +447,25 @@ static void put_identifier(struct buf *b, const char *s)
 	}
 }
 
-/* One constant for each single value that has a name.  A name that stands twice gets its value
- * behind it. */
+/* The name of value i.  One that stands there twice gets its code behind it. */
+static void put_value_name(struct buf *b, const struct cim_value *names, uint32_t i, int64_t code)
+{
+	put_identifier(b, names[i].s);
+	for (uint32_t j = 0; b->len && j < i; j++) {
+		auto_buf struct buf other = buf_of(4096);
+
+		if (names[j].kind != CIM_V_SCALAR)
+			continue;
+		put_identifier(&other, names[j].s);
+		if (other.len && streq(other.p, b->p)) {
+			(void)buf_addf(b, "_%s%lld", code < 0 ? "m" : "",
+				       (long long)(code < 0 ? -code : code));
+			return;
+		}
+	}
+}
+
+/* One constant for each single value that has a name; ranges have none. */
 static void put_value_names(struct buf *out, const char *prefix, const struct mofc_feature *f)
 {
 	const struct mofc_qual *map = mofc_qual_find(f->quals, f->n_quals, "ValueMap");
@@ -465,19 +482,7 @@ static void put_value_names(struct buf *out, const char *prefix, const struct mo
 		if (!str_i64(v->s, v->n, INT_MIN, INT_MAX, &code) ||
 		    values->value.a[i].kind != CIM_V_SCALAR)
 			continue;
-		put_identifier(&id, values->value.a[i].s);
-		for (uint32_t j = 0; j < i; j++) {
-			auto_buf struct buf other = buf_of(4096);
-
-			if (values->value.a[j].kind != CIM_V_SCALAR)
-				continue;
-			put_identifier(&other, values->value.a[j].s);
-			if (!id.len || (other.len && streq(other.p, id.p))) {
-				(void)buf_addf(&id, "_%s%lld", code < 0 ? "m" : "",
-					       (long long)(code < 0 ? -code : code));
-				break;
-			}
-		}
+		put_value_name(&id, values->value.a, i, code);
 		if (!id.len)
 			continue;
 		(void)buf_addf(out, "%s\t%s_%s = %lld,\n", open ? "" : "enum {\n", prefix, id.p,

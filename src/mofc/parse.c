@@ -244,58 +244,43 @@ static void lex_char(struct parser *p)
 	p->p++;
 }
 
-static void lex_number(struct parser *p)
+static void lex_real(struct parser *p, const char *digits, size_t n)
 {
-	const char *s = p->p, *digits;
+	char *rest, text[64];
+
+	if (n >= sizeof(text) || memchr(digits, 'x', n) || memchr(digits, 'X', n)) {
+		fail(p, "not a number");
+		return;
+	}
+	memcpy(text, digits, n);
+	text[n] = '\0';
+	p->r = strtod(text, &rest);
+	if (*rest || rest == text) {
+		fail(p, "not a number: %s", text);
+		return;
+	}
+	p->r = p->neg ? -p->r : p->r;
+	p->tok = T_REAL;
+}
+
+/* 12, 0x1f, 017, 101b */
+static void lex_int(struct parser *p, const char *digits, size_t n)
+{
 	unsigned base = 10;
-	bool real = false;
 
-	p->neg = *s == '-';
-	if (*s == '-' || *s == '+')
-		s++;
-	digits = s;
-	while (s < p->end &&
-	       (is_name(*s) || *s == '.' ||
-		((*s == '+' || *s == '-') && (s[-1] == 'e' || s[-1] == 'E') && real))) {
-		real |= *s == '.';
-		s++;
-	}
-	p->p = s;
-	if (s == digits) {
-		fail(p, "a sign without a number");
-		return;
-	}
-	if (real) {
-		char *rest, text[64];
-		size_t n = (size_t)(s - digits);
-
-		if (n >= sizeof(text) || memchr(digits, 'x', n) || memchr(digits, 'X', n)) {
-			fail(p, "not a number");
-			return;
-		}
-		memcpy(text, digits, n);
-		text[n] = '\0';
-		p->r = strtod(text, &rest);
-		if (*rest || rest == text) {
-			fail(p, "not a number: %s", text);
-			return;
-		}
-		p->r = p->neg ? -p->r : p->r;
-		p->tok = T_REAL;
-		return;
-	}
-	if (s - digits > 2 && digits[0] == '0' && str_lower_c(digits[1]) == 'x') {
+	if (n > 2 && digits[0] == '0' && str_lower_c(digits[1]) == 'x') {
 		base = 16;
 		digits += 2;
-	} else if (s - digits > 1 && str_lower_c(s[-1]) == 'b') {
+		n -= 2;
+	} else if (n > 1 && str_lower_c(digits[n - 1]) == 'b') {
 		base = 2;
-		s--;
-	} else if (s - digits > 1 && digits[0] == '0') {
+		n--;
+	} else if (n > 1 && digits[0] == '0') {
 		base = 8;
 	}
 	p->u = 0;
-	for (; digits < s; digits++) {
-		int d = hex_value(*digits);
+	for (size_t i = 0; i < n; i++) {
+		int d = hex_value(digits[i]);
 
 		if (d < 0 || (unsigned)d >= base) {
 			fail(p, "not a number");
@@ -308,6 +293,30 @@ static void lex_number(struct parser *p)
 		p->u = p->u * base + (unsigned)d;
 	}
 	p->tok = T_INT;
+}
+
+static void lex_number(struct parser *p)
+{
+	const char *s = p->p, *digits;
+	bool real = false;
+
+	p->neg = *s == '-';
+	if (*s == '-' || *s == '+')
+		s++;
+	for (digits = s; s < p->end; s++) {
+		bool exponent = real && (*s == '+' || *s == '-') && str_lower_c(s[-1]) == 'e';
+
+		if (!is_name(*s) && *s != '.' && !exponent)
+			break;
+		real |= *s == '.';
+	}
+	p->p = s;
+	if (s == digits)
+		fail(p, "a sign without a number");
+	else if (real)
+		lex_real(p, digits, (size_t)(s - digits));
+	else
+		lex_int(p, digits, (size_t)(s - digits));
 }
 
 static void next(struct parser *p)
@@ -342,7 +351,7 @@ static void next(struct parser *p)
 	} else if (c == '#') {
 		p->p++;
 		p->tok = T_PRAGMA;
-	} else if (memchr("[](){},;:=$", c, 11)) {
+	} else if (c && strchr("[](){},;:=", c)) {
 		p->p++;
 		p->tok = T_PUNCT;
 		p->punct = c;
