@@ -138,7 +138,7 @@ static bool name_char(char c)
 	       (unsigned char)c >= 0x80;
 }
 
-/* 'it''s' or 'it\'s'; WQL has "..." too.  In a pattern the escape is the pattern's own business,
+/* 'it''s' or 'it\'s', and the same with "...".  In a pattern the escape is the pattern's own business,
  * so a backslash before anything but a quote or a backslash stays. */
 static void lex_string(struct parser *p)
 {
@@ -218,7 +218,8 @@ static void lex_punct(struct parser *p)
 			p->n = 2;
 	if (!strchr("()[],.*=<>-+!", *p->at) || !*p->at || (*p->at == '!' && p->n == 1))
 		fail(p, "unexpected character");
-	p->at += p->n;
+	else
+		p->at += p->n;
 }
 
 static void next(struct parser *p)
@@ -230,7 +231,7 @@ static void next(struct parser *p)
 	p->n = 0;
 	if (p->at == p->end) {
 		p->tok = T_END;
-	} else if (*p->at == '\'' || (*p->at == '"' && p->lang == QUERY_WQL)) {
+	} else if (*p->at == '\'' || *p->at == '"') {
 		lex_string(p);
 	} else if (is_digit(*p->at)) {
 		lex_number(p);

@@ -284,7 +284,7 @@ static void log_refusal(const struct input *in, const struct output *o)
 		log_info(broker, "%s of %s: %s: %s user=%s peer=%s", what, in->cls->name,
 			 cim_status_name(o->status), o->e.text, in->who.user ? in->who.user : "-",
 			 in->who.peer ? in->who.peer : "-");
-	else if (o->ret != 0 && !o->job_started)
+	else if (o->ret != 0 && o->e.text[0])
 		log_info(broker, "%s of %s returns %u: %s user=%s peer=%s", what, in->cls->name,
 			 o->ret, o->e.text, in->who.user ? in->who.user : "-",
 			 in->who.peer ? in->who.peer : "-");

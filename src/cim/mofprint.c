@@ -8,25 +8,27 @@ enum { WIDTH = 100, MAX_PIECE = 1 << 20 };
 
 static size_t column(const struct buf *b)
 {
-	size_t n = 0;
+	size_t col = 0;
 
-	while (n < b->len && b->p[b->len - 1 - n] != '\n')
-		n++;
-	return n;
+	for (size_t i = b->len; i > 0 && b->p[i - 1] != '\n'; i--)
+		col += b->p[i - 1] == '\t' ? 8 : 1;
+	return col;
 }
 
-/* One piece that is not broken, preceded by a blank or by a new line with indent. */
+static char last_char(const struct buf *b)
+{
+	return b->len ? b->p[b->len - 1] : '\n';
+}
+
+/* One piece that is not broken, after a blank or on a new line with indent. */
 static void put_piece(struct buf *b, const char *indent, const struct buf *piece)
 {
-	size_t col = column(b);
+	bool first = last_char(b) == '[', open = last_char(b) == '{';
 
-	if (b->len && b->p[b->len - 1] != '[' && b->p[b->len - 1] != '{' &&
-	    b->p[b->len - 1] != '\n') {
-		if (col + 1 + piece->len > WIDTH)
-			(void)buf_addf(b, "\n%s", indent);
-		else
-			(void)buf_addc(b, ' ');
-	}
+	if (!first && column(b) + !open + piece->len > WIDTH)
+		(void)buf_addf(b, "\n%s", indent);
+	else if (!first && !open)
+		(void)buf_addc(b, ' ');
 	(void)buf_add(b, piece->p, piece->len);
 }
 
@@ -195,7 +197,10 @@ static void put_qual(struct buf *b, const struct cim_schema *s, const char *inde
 	(void)buf_adds(&piece, q->name);
 	if (q->value.kind == CIM_V_ARRAY) {
 		(void)buf_adds(&piece, " {");
-		put_piece(b, indent, &piece);
+		if (q->value.n > 1 && last_char(b) != '[')
+			(void)buf_addf(b, "\n%s%s", indent, piece.p);
+		else
+			put_piece(b, indent, &piece);
 		put_list(b, deeper, &q->value, after.p);
 		return;
 	}

@@ -785,7 +785,7 @@ static int load(struct control *c, const struct control_config *cfg, struct err 
 	int r;
 
 	for (size_t i = 0; i < cfg->n_portals; i++)
-		loopback = loopback || san_address_is_loopback(cfg->portals[i].address);
+		loopback = loopback || san_address_is_loopback(c->options[i].address);
 	set->loopback = loopback;
 	(void)gethostname(host, sizeof(host) - 1);
 	while (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
@@ -854,7 +854,16 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	c->options = xcalloc(c->n_wanted + 1, sizeof(c->options[0]));
 	c->wanted = xcalloc(c->n_wanted + 1, sizeof(c->wanted[0]));
 	for (size_t i = 0; i < c->n_wanted; i++) {
+		uint8_t family;
+
 		c->options[i] = cfg->portals[i];
+		if (!san_address_parse(cfg->portals[i].address, c->options[i].address, &family)) {
+			r = err_set(e, -EINVAL, "--portal: '%s' is no IP address",
+				    cfg->portals[i].address);
+			san_unref(cfg->settings);
+			control_done(c);
+			return r;
+		}
 		c->wanted[i] = (struct san_wanted_portal){c->options[i].address,
 							  c->options[i].tcp_port};
 	}

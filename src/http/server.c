@@ -159,6 +159,29 @@ const char *http_header(const struct http_exchange *x, const char *name)
 	return MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, name);
 }
 
+struct each {
+	void (*each)(void *ctx, const char *name, const char *value);
+	void *ctx;
+};
+
+static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char *name,
+				  const char *value)
+{
+	const struct each *e = cls;
+
+	(void)kind;
+	e->each(e->ctx, name, value ? value : "");
+	return MHD_YES;
+}
+
+void http_each_header(const struct http_exchange *x,
+		      void (*each)(void *ctx, const char *name, const char *value), void *ctx)
+{
+	struct each e = {.each = each, .ctx = ctx};
+
+	(void)MHD_get_connection_values(x->conn, MHD_HEADER_KIND, one_header, &e);
+}
+
 const char *http_body(const struct http_exchange *x, size_t *ret_len)
 {
 	*ret_len = x->body.len;

@@ -64,6 +64,9 @@ const char *http_method(const struct http_exchange *x);  /* "POST" */
 const char *http_url(const struct http_exchange *x);     /* "/cimom" */
 const char *http_version(const struct http_exchange *x); /* "HTTP/1.1" */
 const char *http_header(const struct http_exchange *x, const char *name); /* NULL: absent */
+/* Every header as it came, also those that came twice. */
+void http_each_header(const struct http_exchange *x,
+		      void (*each)(void *ctx, const char *name, const char *value), void *ctx);
 const char *http_body(const struct http_exchange *x, size_t *ret_len);
 bool http_body_too_large(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:40312", "local socket" */

@@ -276,6 +276,18 @@ static enum iscsi_login_event conclude(struct iscsi_login *l)
 	return reply(l, ISCSI_LOGIN_TRANSIT | SECURITY << 2 | OPERATIONAL);
 }
 
+/* A refused login is counted at the target it was for, if it got as far as saying so. */
+static void remember_names(struct iscsi_login *l)
+{
+	const char *name = l->said_[ISCSI_KEY_initiator_name];
+	const char *target = l->said_[ISCSI_KEY_target_name];
+
+	if (name && iscsi_name_normalise(name, l->initiator_name, NULL) < 0)
+		l->initiator_name[0] = '\0';
+	if (target && iscsi_name_normalise(target, l->target_name, NULL) < 0)
+		l->target_name[0] = '\0';
+}
+
 static enum iscsi_login_event answer_keys(struct iscsi_login *l)
 {
 	enum iscsi_phase phase = l->tsih ? ISCSI_PHASE_LOGIN : ISCSI_PHASE_LEADING;
@@ -287,8 +299,10 @@ static enum iscsi_login_event answer_keys(struct iscsi_login *l)
 	while (l->text_.len > 0 && (r = iscsi_text_next(&at, end, &name, &value, &l->why)) != 0) {
 		if (r > 0)
 			r = iscsi_keys_offer(&l->keys, phase, name, value, &l->reply, &l->why);
-		if (r < 0)
+		if (r < 0) {
+			remember_names(l);
 			return fail(l, ISCSI_LOGIN_INITIATOR_ERROR);
+		}
 		if (r == ISCSI_KEY_IS_TEXT)
 			l->said_[iscsi_key_find(name)] = value;
 	}

@@ -66,9 +66,9 @@ int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_le
 	return 0;
 }
 
-void iscsi_rx_init(struct iscsi_rx *rx, uint32_t data_max)
+void iscsi_rx_init(struct iscsi_rx *rx, uint32_t data_max, uint16_t ahs_max)
 {
-	*rx = (struct iscsi_rx){.data_max = data_max};
+	*rx = (struct iscsi_rx){.data_max = data_max, .ahs_max = ahs_max};
 }
 
 static const uint8_t *take_bytes(const uint8_t **at, const uint8_t *end, size_t want, size_t *ret_n)
@@ -126,9 +126,9 @@ static int feed_header(struct iscsi_rx *rx, const uint8_t **at, const uint8_t *e
 
 		if (rx->hdr_have_ >= ISCSI_BHS_LEN) {
 			rx->ahs_len = (uint16_t)(rx->hdr[4] * 4U);
-			if (rx->ahs_len > ISCSI_AHS_MAX)
-				return err_set(e, -EMSGSIZE, "additional headers of %u bytes, allowed %d",
-					       rx->ahs_len, ISCSI_AHS_MAX);
+			if (rx->ahs_len > rx->ahs_max)
+				return err_set(e, -EMSGSIZE, "additional headers of %u bytes, allowed %u",
+					       rx->ahs_len, rx->ahs_max);
 			if (rx->hdr_have_ == need)
 				return header_in(rx, e);
 		}

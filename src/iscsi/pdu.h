@@ -237,6 +237,7 @@ enum iscsi_rx_event {
 struct iscsi_rx {
 	bool header_digest, data_digest; /* in force from the next PDU on */
 	uint32_t data_max;               /* our MaxRecvDataSegmentLength */
+	uint16_t ahs_max;                /* 0 while logging in: no login request has any */
 
 	/* the PDU that comes in */
 	uint8_t hdr[ISCSI_BHS_LEN + ISCSI_AHS_MAX + ISCSI_DIGEST_LEN];
@@ -252,7 +253,7 @@ struct iscsi_rx {
 	uint8_t *into_;
 };
 
-void iscsi_rx_init(struct iscsi_rx *rx, uint32_t data_max);
+void iscsi_rx_init(struct iscsi_rx *rx, uint32_t data_max, uint16_t ahs_max);
 
 /*
  * Eat bytes from *at up to end until there is something to report.  Negative: the stream

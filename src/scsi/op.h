@@ -42,6 +42,8 @@ enum {
 	OP_WRITES = 1 << 2,      /* refused on a write-protected unit */
 	OP_SIX = 1 << 3,         /* 21-bit LBA, and no blocks means 256 */
 	OP_THIN = 1 << 4,        /* exists only on units that can give space back */
+	OP_EXACT = 1 << 7,       /* the initiator must announce exactly what the CDB asks for */
+	OP_PARTIAL = 1 << 8,     /* fewer data announced: the blocks they fill are written */
 	OP_STRICT = 1 << 6,      /* bits outside the usage mask are refused */
 	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3 4.11.3) */
 };
@@ -51,7 +53,8 @@ struct scsi_op {
 	uint8_t opcode;
 	uint16_t sa; /* SA_NONE: the command has no service action */
 	uint8_t cdb_len;
-	uint8_t dir, resv, flags;
+	uint8_t dir, resv;
+	uint16_t flags;
 	uint8_t len_kind, len_at, len_size;
 	uint8_t lba_at, lba_size;
 	/* 0, or what is wrong with the CDB (refused with op_invalid_cdb() or such): runs in begin,
@@ -130,7 +133,7 @@ static inline uint64_t op_length(const struct scsi_task *t)
 /* Limits the unit announces in page B0h and keeps. */
 enum {
 	LIMIT_TRANSFER_BYTES = 16 << 20,
-	LIMIT_WRITE_SAME_BYTES = 64 << 20,
+	LIMIT_WRITE_SAME_BYTES = 16 << 20,
 	LIMIT_UNMAP_DESCRIPTORS = 256,
 	LIMIT_CAW_BLOCKS = 128,
 	COPY_TARGETS_MAX = 16,

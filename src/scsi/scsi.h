@@ -12,9 +12,9 @@
  *                      final on return.  SCSI_PENDING: t->done(t) is called later
  *                      on the same thread.
  *
- * begin may refuse a command that announced too few data-out bytes; dir and data_total
- * are set all the same, for the residual.  Between begin and run a task holds a reference
- * to its unit: a task that never runs must be given to scsi_task_drop().
+ * When fewer data-out bytes are announced than the CDB asks for, begin refuses, or run writes
+ * the blocks that came; data_total is set all the same, for the residual.  Between begin and run a
+ * task holds a reference to its unit: a task that never runs must be given to scsi_task_drop().
  *
  * One scsi_target is one iSCSI node; it maps LUN numbers to logical units.  A
  * logical unit may be mapped in several targets.  An I_T nexus (scsi_nexus) is one

@@ -322,6 +322,29 @@ static bool unit_ready(struct scsi_task *t, const struct scsi_op *op)
 	return true;
 }
 
+/*
+ * Does the initiator announce what the CDB asks for?  With less, a plain write is carried out for
+ * the blocks that come (FCP-4 9.4.2, which iSCSI's residual overflow follows); anything else
+ * would act on half of its parameters.
+ */
+static bool data_out_fits(struct scsi_task *t, const struct scsi_op *op)
+{
+	uint32_t comes = t->expected_dir == SCSI_DIR_OUT ? t->expected_len : 0;
+
+	if ((op->flags & OP_EXACT) && comes != t->data_len) {
+		(void)op_invalid_cdb(t, op->len_at);
+		return false;
+	}
+	if (comes >= t->data_len)
+		return true;
+	if (op->flags & OP_PARTIAL) {
+		t->blocks_ = comes / lu_block_size(t->lu_);
+		return true;
+	}
+	(void)op_fail(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_INFORMATION_UNIT);
+	return false;
+}
+
 enum scsi_step scsi_task_begin(struct scsi_task *t)
 {
 	const struct scsi_op *op;
@@ -369,7 +392,7 @@ enum scsi_step scsi_task_begin(struct scsi_task *t)
 		goto refused;
 	if (op->check && op->check(t) == SCSI_DONE)
 		goto refused;
-	if (t->data_len == 0)
+	if (t->data_len == 0 && !(op->flags & OP_EXACT))
 		t->dir = SCSI_DIR_NONE;
 	if (t->dir == SCSI_DIR_OUT) {
 		t->data_total = t->data_len;
@@ -377,12 +400,10 @@ enum scsi_step scsi_task_begin(struct scsi_task *t)
 			(void)op_invalid_cdb(t, op->len_at);
 			goto refused;
 		}
-		/* The initiator will not send what the CDB asks for.  Writing half of it would be
-		 * allowed (FCP-4 9.4.2); its other half is a sign that CDB or length is wrong. */
-		if (t->expected_dir != SCSI_DIR_OUT || t->expected_len < t->data_len) {
-			(void)op_fail(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_INFORMATION_UNIT);
+		if (!data_out_fits(t, op))
 			goto refused;
-		}
+		if (t->data_len == 0)
+			t->dir = SCSI_DIR_NONE;
 	}
 	return SCSI_NEEDS_RUN;
 

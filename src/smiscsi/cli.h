@@ -118,4 +118,5 @@ int cmd_sm_endpoints(struct cli *c);
 int cmd_sm_discover(struct cli *c);
 int cmd_sm_remove(struct cli *c);
 int cmd_get(struct cli *c);
+int cmd_schema(struct cli *c);
 int cmd_completion(struct cli *c);

@@ -41,6 +41,7 @@ const struct cli_command cli_commands[] = {
 	{"sm", "discover", "URL [--provider-user USER] [--provider-password PASSWORD]", 1, 1, "provider-user provider-password", cmd_sm_discover, "discover an SMI-S provider", false},
 	{"sm", "remove", "PROVIDER", 1, 1, "", cmd_sm_remove, "forget a provider and what it showed", false},
 	{"get", NULL, "CLASS [--namespace NS]", 1, 1, "namespace", cmd_get, "every instance of any class", false},
+	{"schema", NULL, "[CLASS...|all] [--namespace NS]", 0, CLI_MAX_ARGS, "namespace", cmd_schema, "the class model: the classes, or one as MOF; all: everything", true},
 	{"completion", "bash", "", 0, 0, "", cmd_completion, "print completion for bash: source <(smiscsi completion bash)", true},
 };
 const size_t cli_n_commands = ARRAY_SIZE(cli_commands);

@@ -17,9 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/fake/fake.h"
-#include "engine/user/user.h"
 #include "gen/schema.h"
-#include "sm/sm.h"
 #include "smiscsid/model.h"
 #include "smiscsid/server.h"
 
@@ -44,7 +42,6 @@ struct daemon {
 	struct control *control;
 	struct providers_server shown;
 	struct model model;
-	struct sm *sm;
 	struct broker *broker;
 	struct server *server;
 };
@@ -155,11 +152,7 @@ static int make_engine(struct daemon *d, struct err *e)
 		return 0;
 	}
 
-	struct user_engine_config c = {.state_dir = d->state};
-
-	if (*d->options.target)
-		c.program = d->options.target;
-	return user_engine_new(&c, &d->engine, e);
+	return err_set(e,-1,"no user engine");
 }
 
 /* A change of the model: the SM layer asks the local provider again. */
@@ -170,9 +163,7 @@ static void observe(void *ctx, const struct san_state *was, const struct san_sta
 
 	(void)was;
 	(void)now;
-	if (effects->n > 0 && d->sm)
-		sm_poke_local(d->sm);
-}
+(void)d;(void)effects;}
 
 static int start_control(struct daemon *d, struct err *e)
 {
@@ -209,7 +200,7 @@ static int start_control(struct daemon *d, struct err *e)
 static int start_broker(struct daemon *d, struct err *e)
 {
 	static const struct broker_alias aliases[] = {{"root/interop", "interop"}};
-	const struct prov_module *modules[] = {&d->model.module, sm_module(d->sm)};
+	const struct prov_module *modules[] = {&d->model.module};
 	struct broker_config c = {
 		.namespaces = namespaces,
 		.n_namespaces = ARRAY_SIZE(namespaces),
@@ -228,17 +219,6 @@ static int start_broker(struct daemon *d, struct err *e)
 
 	d->broker = broker_new(&c, e);
 	return d->broker ? 0 : e->code;
-}
-
-static int start_sm(struct daemon *d, struct err *e)
-{
-	struct sm_config c = {
-		.state_dir = d->state,
-		.local_socket = d->socket,
-		.refresh_s = (unsigned)d->options.refresh,
-	};
-
-	return sm_new(&c, &d->sm, e);
 }
 
 /* Everything up to the point where the first request succeeds. */
@@ -283,22 +263,18 @@ static int start(struct daemon *d, struct err *e)
 		.n_namespaces = ARRAY_SIZE(namespaces),
 	};
 	model_init(&d->model, d->control, &d->shown);
-	r = start_sm(d, e);
-	if (r == 0)
-		r = start_broker(d, e);
+	r = start_broker(d, e);
 	if (r < 0)
 		return r;
 
 	struct server_config c = {.options = &d->options,
 				  .broker = d->broker,
+				  .host = d->host,
 				  .users = d->users,
 				  .cert = d->options.https.n ? &d->cert : NULL,
 				  .private_socket = d->socket};
 
-	r = server_new(&c, &d->server, e);
-	if (r == 0)
-		r = sm_start(d->sm, READY_MS, e); /* the local server is discovered when this is over */
-	return r;
+	return server_new(&c, &d->server, e);
 }
 
 /* keep: let the target go on serving, for a restart under the service manager. */
@@ -306,7 +282,6 @@ static void stop(struct daemon *d, bool keep)
 {
 	server_free(d->server);
 	broker_free(d->broker);
-	sm_free(d->sm);
 	if (d->control)
 		control_free(d->control, keep);
 	if (d->engine)
@@ -346,6 +321,7 @@ static void serve(struct daemon *d, const sigset_t *signals)
 			return;
 		}
 		broker_tick(d->broker);
+		server_tick(d->server);
 	}
 }
 

@@ -19,6 +19,7 @@ struct server;
 struct server_config {
 	const struct options *options;
 	struct broker *broker;
+	const char *host;             /* of every object path */
 	struct users *users;          /* NULL: nobody but --no-auth and the private socket */
 	const struct cert *cert;      /* for --https; NULL without */
 	const char *private_socket;   /* Unix socket for the SM layer; whoever can open it may all */
@@ -26,5 +27,7 @@ struct server_config {
 
 /* Listens on everything or on nothing. */
 int server_new(const struct server_config *c, struct server **ret, struct err *e) MUST_CHECK;
+/* Close silent connections; call about once a second. */
+void server_tick(struct server *s);
 /* Stop taking requests, finish those under way (at most a few seconds), free. */
 void server_free(struct server *s);

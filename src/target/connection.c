@@ -425,7 +425,7 @@ void connection_accepted(struct worker *w, int fd, struct portal *p, const struc
 	c->max_send = 8192;
 	c->login = iscsi_login_new(MAX_RECV);
 	c->login_data = xmalloc(8192);
-	iscsi_rx_init(&c->rx, 8192);
+	iscsi_rx_init(&c->rx, 8192, 0);
 	c->heard_ns = loop_now_ns(w->loop);
 	c->deadline_ns = c->heard_ns + LOGIN_SECONDS * 1000000000ULL;
 	connection_link(c, w);

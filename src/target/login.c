@@ -208,6 +208,7 @@ static void use_keys(struct connection *c)
 	c->header_digest = c->rx.header_digest = l->keys.header_digest == ISCSI_DIGEST_CRC32C;
 	c->data_digest = c->rx.data_digest = l->keys.data_digest == ISCSI_DIGEST_CRC32C;
 	c->rx.data_max = l->our_max_recv;
+	c->rx.ahs_max = ISCSI_AHS_MAX;
 }
 
 static void send_reply(struct connection *c, bool close_after)

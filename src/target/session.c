@@ -499,7 +499,6 @@ void session_bad_data(struct connection *c)
 {
 	struct task *k = take(c->rx_task);
 
-	c->rx_data_out = false;
 	__atomic_fetch_add(&c->session->digest_errors, 1, __ATOMIC_RELAXED);
 	connection_reject(c, ISCSI_REJECT_DATA_DIGEST, c->rx.hdr, true);
 	if (k)

@@ -55,7 +55,9 @@ struct task {
 	struct connection *conn; /* whence it came; NULL once that is closed */
 	struct iscsi_req req;
 	enum task_state state;
-	bool hashed, counted, pinned, aborted, unsolicited, started, begun;
+	bool hashed, aborted, begun;
+	bool unsolicited; /* Data-Out that nobody asked for is still to come */
+	bool bad_data;    /* data came that did not fit; the rest is thrown away */
 	uint8_t n_r2t;
 	uint8_t *buf;
 	uint32_t buf_size;
@@ -127,7 +129,6 @@ struct connection {
 	uint32_t max_send, max_recv;
 	struct iscsi_rx rx;
 	struct task *rx_task;     /* whose data is coming in */
-	bool rx_data_out;         /* ... by a Data-Out of it */
 	struct iscsi_req rx_req;
 	struct tx *tx_head, **tx_tail;
 	uint32_t tx_sent; /* bytes of tx_head that are out */

@@ -225,7 +225,8 @@ static void scsi_done(struct scsi_task *t)
 
 /* ---- the way of a command ---- */
 
-static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key, uint8_t asc)
+static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key,
+			      uint16_t code)
 {
 	k->scsi.status = status;
 	k->scsi.sense_len = 0;
@@ -236,7 +237,8 @@ static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t k
 		k->scsi.sense[0] = 0x70; /* fixed format, current */
 		k->scsi.sense[2] = key;
 		k->scsi.sense[7] = 10;
-		k->scsi.sense[12] = asc;
+		k->scsi.sense[12] = (uint8_t)(code >> 8);
+		k->scsi.sense[13] = (uint8_t)code;
 		k->scsi.sense_len = 18;
 	}
 }
@@ -291,7 +293,7 @@ static void task_run(struct task *k)
 		if (size > TRANSFER_MAX || !has_room(k, size)) {
 			scsi_task_drop(&k->scsi);
 			if (size > TRANSFER_MAX) /* INVALID FIELD IN CDB */
-				answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x24);
+				answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x2400);
 			else
 				answer_with_sense(k, SCSI_TASK_SET_FULL, 0, 0);
 			task_end(k);
@@ -375,7 +377,7 @@ void task_deliver(struct task *k)
 			scsi_task_drop(&k->scsi);
 			k->begun = false;
 			k->want = 0;
-			answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x24);
+			answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x2400);
 		}
 	}
 	task_progress(k);
@@ -403,55 +405,72 @@ void task_data_out_header(struct connection *c, const struct iscsi_req *q)
 	/* Data for a task that has been aborted meanwhile is no error. */
 	if (!k || k->conn != c || k->state != TASK_WANTS_DATA)
 		return;
+	k->refs++;
+	c->rx_task = k;
 	if (!data_out_fits(k, q)) {
 		log_info(target, "data out of order or beyond what was asked for; initiator=%s",
 			 c->session->initiator);
-		connection_reject(c, ISCSI_REJECT_PROTOCOL, c->rx.hdr, true);
+		k->bad_data = true;
+	}
+	if (!k->bad_data && q->w40 + q->data_len <= k->buf_size)
+		iscsi_rx_into(&c->rx, k->buf + q->w40);
+}
+
+static void r2t_remove(struct task *k, uint32_t ttt)
+{
+	for (unsigned i = 0; i < k->n_r2t; i++)
+		if (k->r2t[i].ttt == ttt) {
+			k->n_r2t--;
+			memmove(&k->r2t[i], &k->r2t[i + 1], (k->n_r2t - i) * sizeof(k->r2t[0]));
+			return;
+		}
+}
+
+/* Section 7.8: without recovery a sequence error ends the task, once all that was asked for
+ * has been sent. */
+static void fail_for_bad_data(struct task *k)
+{
+	if (k->unsolicited || k->n_r2t > 0)
+		return;
+	if (k->begun)
+		scsi_task_drop(&k->scsi);
+	/* ABORTED COMMAND, PROTOCOL SERVICE CRC ERROR */
+	answer_with_sense(k, SCSI_CHECK_CONDITION, 0x0b, 0x4705);
+	task_end(k);
+}
+
+static void take_data(struct task *k, const struct iscsi_req *q)
+{
+	bool final = (q->flags & ISCSI_FINAL) != 0;
+	struct r2t *r = &k->r2t[0];
+
+	if (q->w20 == ISCSI_TAG_NONE) {
+		k->unsolicited = k->unsolicited && !final;
+		k->unsolicited_data_sn++;
+	} else if (!k->bad_data) {
+		r->got += q->data_len;
+		r->next_data_sn++;
+		k->bad_data = final != (r->got == r->len);
+	}
+	if (q->w20 != ISCSI_TAG_NONE && final)
+		r2t_remove(k, q->w20);
+	if (k->bad_data) {
+		fail_for_bad_data(k);
 		return;
 	}
-	k->refs++;
-	c->rx_task = k;
-	c->rx_data_out = true;
-	if (q->w40 + q->data_len <= k->buf_size)
-		iscsi_rx_into(&c->rx, k->buf + q->w40);
+	k->got += q->data_len;
+	if (final)
+		task_progress(k);
 }
 
 void task_data_out(struct connection *c)
 {
-	const struct iscsi_req *q = &c->rx_req;
 	struct task *k = take(c->rx_task);
-	bool final = (q->flags & ISCSI_FINAL) != 0;
 
-	c->rx_data_out = false;
 	if (!k)
 		return;
-	if (k->aborted) {
-		task_unref(k);
-		return;
-	}
-	k->got += q->data_len;
-	if (q->w20 == ISCSI_TAG_NONE) {
-		k->unsolicited_data_sn++;
-		k->unsolicited = !final;
-	} else {
-		struct r2t *r = &k->r2t[0];
-
-		r->got += q->data_len;
-		r->next_data_sn++;
-		if (final != (r->got == r->len)) {
-			connection_reject(c, ISCSI_REJECT_PROTOCOL, c->rx.hdr, true);
-			task_unref(k);
-			return;
-		}
-		if (final)
-			memmove(r, r + 1, --k->n_r2t * sizeof(*r));
-		else {
-			task_unref(k);
-			return;
-		}
-	}
-	if (!k->unsolicited)
-		task_progress(k);
+	if (!k->aborted)
+		take_data(k, &c->rx_req);
 	task_unref(k);
 }
 

@@ -4,7 +4,7 @@ import json, os, pathlib, socket, subprocess
 
 from smi import BUILD, at_end, free_port, loopback, temp_dir, wait_for
 
-PROGRAM = BUILD / "src/target/smiscsi-target"
+PROGRAM = BUILD / "smiscsi-target"
 
 
 class Target:

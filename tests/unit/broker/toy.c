@@ -297,10 +297,11 @@ static void apply(struct state *s, const struct change *c)
 
 static struct state *changed(const struct state *old, const struct changes *c)
 {
-	struct state *s = xmalloc(sizeof(*s));
+	struct state *s = xcalloc(1, sizeof(*s));
 
-	*s = *old;
-	s->refs = 1;
+	s->refs = 1; /* old's own count belongs to the readers */
+	s->n = old->n;
+	memcpy(s->alias, old->alias, sizeof(s->alias));
 	s->port = xcalloc(old->n + 8U, sizeof(*s->port));
 	memcpy(s->port, old->port, old->n * sizeof(*s->port));
 	for (unsigned i = 0; i < c->n; i++)

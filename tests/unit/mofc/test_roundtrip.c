@@ -94,19 +94,13 @@ TEST(a_class_prints_what_it_declares_itself_and_nothing_it_inherits)
 {
 	auto_buf struct buf b = buf_of(MAX);
 
-	CHECK(cim_mof_class(&b, &smiscsi_schema, &cim_class_MSISCSITARGET_iSCSIProtocolEndpoint));
-	CHECK_STR(b.p, "[Version (\"1.0.0\"),\n"
-		       " Description (\"An iSCSI port: a target portal group as one node shows it. "
-		       "Identifier is the portal group tag in 12 hex digits.\")]\n"
-		       "class MSISCSITARGET_iSCSIProtocolEndpoint : CIM_iSCSIProtocolEndpoint {\n"
-		       "\t[Override (\"ProtocolIFType\")]\n"
-		       "\tuint16 ProtocolIFType = 1;\n"
-		       "\t[Override (\"ConnectionType\")]\n"
-		       "\tuint16 ConnectionType = 7;\n"
-		       "\t[Override (\"Role\")]\n"
-		       "\tuint16 Role = 3;\n"
-		       "\t[Override (\"Identifier\")]\n"
-		       "\tstring Identifier = \"000000000001\";\n"
+	CHECK(cim_mof_class(&b, &smiscsi_schema, &cim_class_CIM_HostedCollection));
+	CHECK_STR(b.p, "[Version (\"2.6.0\")]\n"
+		       "class CIM_HostedCollection : CIM_HostedDependency {\n"
+		       "\t[Override (\"Antecedent\"), Min (1), Max (1)]\n"
+		       "\tCIM_System REF Antecedent;\n"
+		       "\t[Override (\"Dependent\"), Weak]\n"
+		       "\tCIM_SystemSpecificCollection REF Dependent;\n"
 		       "};\n");
 }
 

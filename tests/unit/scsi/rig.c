@@ -182,7 +182,7 @@ size_t rig_hex(uint8_t *to, size_t max, const char *hex)
 		if (!d || n / 2 >= max)
 			abort();
 		half = (size_t)(d - digits);
-		to[n / 2] = (uint8_t)(n % 2 ? to[n / 2] << 4 | half : half);
+		to[n / 2] = (uint8_t)(n % 2 ? (size_t)to[n / 2] << 4 | half : half);
 		n++;
 	}
 	return n / 2;

@@ -48,54 +48,62 @@ static const struct {
 	int sense; /* key << 16 | code */
 	uint32_t got, total;
 } rows[] = {
-	{"inquiry is 96 bytes",               "12 00 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      96,     96  },
-	{"inquiry cut by allocation length",  "12 00 00 0024 00",                      SCSI_DIR_IN,   255,    0, -1,      36,     36  },
-	{"inquiry cut by the initiator",      "12 00 00 00ff 00",                      SCSI_DIR_IN,   36,     0, -1,      36,     96  },
-	{"page without EVPD",                 "12 00 80 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
-	{"unknown page",                      "12 01 c0 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
-	{"CMDDT",			     "12 02 00 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
-	{"page 00",			   "12 01 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      12,     12  },
-	{"page b0",			   "12 01 b0 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      64,     64  },
-	{"unknown opcode",                    "02 00 00 00 00 00",                     SCSI_DIR_NONE, 0,      2, 0x52000, 0,      0   },
-	{"NACA",			      "00 00 00 00 00 04",                     SCSI_DIR_NONE, 0,      2, 0x52400, 0,      0   },
-	{"report luns: one",                  "a0 00 00 000000 00000100 00 00",        SCSI_DIR_IN,   256,    0, -1,      16,     16  },
-	{"report luns: too little room",      "a0 00 00 000000 0000000f 00 00",        SCSI_DIR_IN,   15,     2,
-	 0x52400,													 0,      0   },
-	{"read capacity 10",                  "25 00 00000000 0000 00 00",             SCSI_DIR_IN,   8,      0, -1,      8,      8   },
-	{"read capacity 16",                  "9e 10 0000000000000000 00000020 00 00", SCSI_DIR_IN,   32,     0, -1,      32,
-	 32															   },
-	{"service action that isn't there",   "9e 1f 0000000000000000 00000020 00 00", SCSI_DIR_IN,
-	 32,												  2, 0x52400, 0,      0   },
-	{"read 6 of no blocks reads 256",     "08 00 00 00 00 00",                     SCSI_DIR_IN,   131072, 0, -1,      131072,
-	 131072														       },
-	{"read 10 of no blocks",              "28 00 00000000 00 0000 00",             SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
-	{"read 10 of no blocks past the end", "28 00 00001001 00 0000 00",             SCSI_DIR_NONE, 0,      2,
-	 0x52100,													 0,      0   },
-	{"read 10 of the last block",         "28 00 00000fff 00 0001 00",             SCSI_DIR_IN,   512,    0, -1,      512,
-	 512															  },
-	{"read 10 across the end",            "28 00 00000fff 00 0002 00",             SCSI_DIR_IN,   1024,   2, 0x52100, 0,
-	 0															    },
-	{"read 16 at 2^63",                   "88 00 8000000000000000 00000001 00 00", SCSI_DIR_IN,   512,    2, 0x52100,
-	 0,														       0   },
-	{"read 16 at -1",                     "88 00 ffffffffffffffff 00000002 00 00", SCSI_DIR_IN,   1024,   2, 0x52100, 0,
-	 0															    },
-	{"RDPROTECT",			 "28 20 00000000 00 0001 00",             SCSI_DIR_IN,   512,    2, 0x52400, 0,      0   },
-	{"DPO and FUA",                       "28 18 00000000 00 0001 00",             SCSI_DIR_IN,   512,    0, -1,      512,    512 },
-	{"read into nothing",                 "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   0,      0, -1,      0,      512 },
-	{"read into less",                    "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   200,    0, -1,      200,    512 },
-	{"read into more",                    "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   10000,  0, -1,      512,    512 },
-	{"write of less than announced",      "2a 00 00000000 00 0002 00",             SCSI_DIR_OUT,  512,    2, 0x50e03,
-	 0,														       1024},
-	{"write with more behind",            "2a 00 00000000 00 0001 00",             SCSI_DIR_OUT,  10000,  0, -1,      0,      512 },
-	{"WRPROTECT",			 "2a e0 00000000 00 0001 00",             SCSI_DIR_OUT,  512,    2, 0x52400, 0,      0   },
-	{"mode sense of all pages",           "1a 00 3f 00 ff 00",                     SCSI_DIR_IN,   255,    0, -1,      56,     56  },
-	{"mode sense of saved values",        "1a 00 c8 00 ff 00",                     SCSI_DIR_IN,   255,    2, 0x53900, 0,      0   },
-	{"mode sense of an unknown page",     "1a 00 02 00 ff 00",                     SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
-	{"log pages",			 "4d 00 40 00 00 00 00 00ff 00",          SCSI_DIR_IN,   255,    0, -1,      6,      6   },
-	{"synchronize cache",                 "35 00 00000000 00 0000 00",             SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
-	{"start",			     "1b 00 00 00 01 00",                     SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
-	{"prevent",			   "1e 00 00 00 01 00",                     SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
-	{"self-test",			 "1d 04 00 0000 00",                      SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
+	{"inquiry is 96 bytes",                      "12 00 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      96,     96  },
+	{"inquiry cut by allocation length",         "12 00 00 0024 00",                      SCSI_DIR_IN,   255,    0, -1,      36,     36  },
+	{"inquiry cut by the initiator",             "12 00 00 00ff 00",                      SCSI_DIR_IN,   36,     0, -1,      36,     96  },
+	{"page without EVPD",                        "12 00 80 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
+	{"unknown page",			     "12 01 c0 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
+	{"CMDDT",				    "12 02 00 00ff 00",                      SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
+	{"page 00",				  "12 01 00 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      12,     12  },
+	{"page b0",				  "12 01 b0 00ff 00",                      SCSI_DIR_IN,   255,    0, -1,      64,     64  },
+	{"unknown opcode",			   "02 00 00 00 00 00",                     SCSI_DIR_NONE, 0,      2, 0x52000, 0,      0   },
+	{"NACA",				     "00 00 00 00 00 04",                     SCSI_DIR_NONE, 0,      2, 0x52400, 0,      0   },
+	{"report luns: one",                         "a0 00 00 000000 00000100 00 00",        SCSI_DIR_IN,   256,    0, -1,      16,     16  },
+	{"report luns: too little room",             "a0 00 00 000000 0000000f 00 00",        SCSI_DIR_IN,   15,     2,
+	 0x52400,														0,      0   },
+	{"read capacity 10",                         "25 00 00000000 0000 00 00",             SCSI_DIR_IN,   8,      0, -1,      8,      8   },
+	{"read capacity 16",                         "9e 10 0000000000000000 00000020 00 00", SCSI_DIR_IN,   32,     0, -1,      32,
+	 32																  },
+	{"service action that isn't there",          "9e 1f 0000000000000000 00000020 00 00", SCSI_DIR_IN,
+	 32,													 2, 0x52400, 0,      0   },
+	{"read 6 of no blocks reads 256",            "08 00 00 00 00 00",                     SCSI_DIR_IN,   131072, 0, -1,      131072,
+	 131072															      },
+	{"read 10 of no blocks",                     "28 00 00000000 00 0000 00",             SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
+	{"read 10 of no blocks past the end",        "28 00 00001001 00 0000 00",             SCSI_DIR_NONE, 0,      2,
+	 0x52100,														0,      0   },
+	{"read 10 of the last block",                "28 00 00000fff 00 0001 00",             SCSI_DIR_IN,   512,    0, -1,      512,
+	 512																 },
+	{"read 10 across the end",                   "28 00 00000fff 00 0002 00",             SCSI_DIR_IN,   1024,   2, 0x52100, 0,
+	 0																   },
+	{"read 16 at 2^63",                          "88 00 8000000000000000 00000001 00 00", SCSI_DIR_IN,   512,    2, 0x52100,
+	 0,															      0   },
+	{"read 16 at -1",			    "88 00 ffffffffffffffff 00000002 00 00", SCSI_DIR_IN,   1024,   2, 0x52100, 0,
+	 0																   },
+	{"RDPROTECT",				"28 20 00000000 00 0001 00",             SCSI_DIR_IN,   512,    2, 0x52400, 0,      0   },
+	{"DPO and FUA",			      "28 18 00000000 00 0001 00",             SCSI_DIR_IN,   512,    0, -1,      512,    512 },
+	{"read into nothing",                        "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   0,      0, -1,      0,      512 },
+	{"read into less",			   "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   200,    0, -1,      200,    512 },
+	{"read into more",			   "28 00 00000000 00 0001 00",             SCSI_DIR_IN,   10000,  0, -1,      512,    512 },
+	{"write of which one block and a half come", "2a 00 00000000 00 0002 00",             SCSI_DIR_OUT,  768,
+	 0,													     -1,      0,      1024},
+	{"write of which nothing comes",             "2a 00 00000000 00 0002 00",             SCSI_DIR_NONE, 0,      0, -1,      0,
+	 1024																},
+	{"write same of which half comes",           "41 00 00000000 00 0002 00",             SCSI_DIR_OUT,  256,    2,
+	 0x52400,														0,      512 },
+	{"write same of which two come",             "41 00 00000000 00 0002 00",             SCSI_DIR_OUT,  1024,   2,
+	 0x52400,														0,      512 },
+	{"mode select of which half comes",          "15 10 00 00 18 00",                     SCSI_DIR_OUT,  12,     2, 0x50e03, 0,
+	 24																  },
+	{"write with more behind",                   "2a 00 00000000 00 0001 00",             SCSI_DIR_OUT,  10000,  0, -1,      0,      512 },
+	{"WRPROTECT",				"2a e0 00000000 00 0001 00",             SCSI_DIR_OUT,  512,    2, 0x52400, 0,      0   },
+	{"mode sense of all pages",                  "1a 00 3f 00 ff 00",                     SCSI_DIR_IN,   255,    0, -1,      56,     56  },
+	{"mode sense of saved values",               "1a 00 c8 00 ff 00",                     SCSI_DIR_IN,   255,    2, 0x53900, 0,      0   },
+	{"mode sense of an unknown page",            "1a 00 02 00 ff 00",                     SCSI_DIR_IN,   255,    2, 0x52400, 0,      0   },
+	{"log pages",				"4d 00 40 00 00 00 00 00ff 00",          SCSI_DIR_IN,   255,    0, -1,      6,      6   },
+	{"synchronize cache",                        "35 00 00000000 00 0000 00",             SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
+	{"start",				    "1b 00 00 00 01 00",                     SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
+	{"prevent",				  "1e 00 00 00 01 00",                     SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
+	{"self-test",				"1d 04 00 0000 00",                      SCSI_DIR_NONE, 0,      0, -1,      0,      0   },
 };
 
 TEST(each_command_answers_as_the_table_says_and_the_same_when_the_device_is_slow)
@@ -138,6 +146,19 @@ TEST(what_was_written_is_read_back_by_every_read)
 			CHECK_INT(r->disk[7 * 512 - 1], 0);
 			CHECK_INT(r->disk[9 * 512], 0);
 		}
+	rig_free(r);
+}
+
+TEST(a_write_of_which_less_comes_writes_whole_blocks_of_that)
+{
+	struct rig *r = rig_new(0);
+
+	memset(r->data, 5, 1024);
+	rig_cmd(r, r->a, "2a 00 00000000 00 0002 00", SCSI_DIR_OUT, NULL, 768);
+	CHECK_INT(r->status, SCSI_GOOD);
+	CHECK_INT(r->total, 1024);
+	CHECK_INT(r->disk[511], 5);
+	CHECK_INT(r->disk[512], 0);
 	rig_free(r);
 }
 

@@ -16,10 +16,10 @@ static const struct {
 	const char *dir; /* NULL: memory */
 	enum store_loop_kind kind;
 } ways[] = {
-	{".", STORE_LOOP_DEFAULT},
-	{".", STORE_LOOP_THREADS},
+	{".",        STORE_LOOP_DEFAULT},
+	{".",        STORE_LOOP_THREADS},
 	{"/dev/shm", STORE_LOOP_DEFAULT},
-	{NULL, STORE_LOOP_DEFAULT},
+	{NULL,       STORE_LOOP_DEFAULT},
 };
 
 struct place {
@@ -42,8 +42,13 @@ static void event(void *ctx, enum store_event ev, uint64_t offset, uint64_t leng
 static void place_open(struct place *p, size_t way)
 {
 	struct err e = {0};
-	struct store_params sp = {.path = p->path, .size = SIZE, .block_size = BS, .create = true,
-				  .watch = {event, p}};
+	struct store_params sp = {
+		.path = p->path,
+		.size = SIZE,
+		.block_size = BS,
+		.create = true,
+		.watch = {event, p}
+        };
 
 	*p = (struct place){0};
 	if (ways[way].dir) {
@@ -91,9 +96,18 @@ static int request(struct place *p, enum blockdev_op op, uint64_t at, void *buf,
 		   unsigned flags)
 {
 	struct blockdev *d = store_blockdev(p->s);
-	struct iovec iov[2] = {{buf, len / 2}, {(char *)buf + len / 2, len - len / 2}};
-	struct blockdev_rq rq = {.op = op, .offset = at, .length = len, .iov = iov,
-				 .n_iov = buf ? 2 : 0, .flags = flags, .loop = p->l, .done = done};
+	struct iovec iov[2] = {
+		{buf,                   len / 2      },
+                {(char *)buf + len / 2, len - len / 2}
+        };
+	struct blockdev_rq rq = {.op = op,
+				 .offset = at,
+				 .length = len,
+				 .iov = iov,
+				 .n_iov = buf ? 2 : 0,
+				 .flags = flags,
+				 .loop = p->l,
+				 .done = done};
 
 	if (d->ops->submit(d, &rq) == BLOCKDEV_PENDING)
 		wait_for(p->l, &rq);
@@ -256,11 +270,11 @@ TEST(what_can_not_be_a_store_is_refused_with_a_reason)
 		struct store_params p;
 		int code;
 	} bad[] = {
-		{{.path = ".", .block_size = 512}, -EISDIR},
-		{{.path = "/dev/null", .block_size = 512}, -EINVAL},
+		{{.path = ".", .block_size = 512},                          -EISDIR},
+		{{.path = "/dev/null", .block_size = 512},                  -EINVAL},
 		{{.path = "/nowhere/x", .block_size = 512, .create = true}, -ENOENT},
-		{{.path = "x", .block_size = 1000}, -EINVAL},
-		{{.path = "x", .block_size = 512, .size = 513}, -EINVAL},
+		{{.path = "x", .block_size = 1000},                         -EINVAL},
+		{{.path = "x", .block_size = 512, .size = 513},             -EINVAL},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cimxml/encode.h"
+#include "cimxml/headers.h"
+#include "gen/schema.h"
+#include "http/server.h"
+#include "smiscsid/server.h"
+
+enum {
+	IN_ONE_GO = 64 * 1024,  /* an answer up to that size is sent whole, with its length */
+	ITEM_MAX = 64 << 20,    /* one element of an answer */
+	KEEP_PARSERS = 64,
+};
+
+struct parser_box {
+	struct cimxml_parser *parser;
+	struct parser_box *next;
+};
+
+struct server {
+	struct server_config c;
+	struct http_server *http;
+	struct cimxml_plans *plans;
+	pthread_mutex_t lock; /* of the parsers */
+	struct parser_box *parsers;
+	unsigned n_parsers;
+};
+
+/* One CIM operation on its way; in the exchange's arena. */
+struct call {
+	struct server *server;
+	struct http_exchange *x;
+	struct cimxml_headers headers;
+	struct cimxml_request rq;
+	struct prov_caller who;
+	struct broker_op *op;
+	struct cimxml_encoder *enc;
+	struct broker_item item; /* the element that did not fit into the last chunk */
+	bool has_item, ended, broken;
+	size_t at; /* how much of the overflow (http_out) has been sent */
+};
+
+/* ---- parsers: as many as there are requests being decoded at once ---- */
+
+static struct parser_box *parser_get(struct server *s)
+{
+	struct parser_box *b;
+
+	(void)pthread_mutex_lock(&s->lock);
+	b = s->parsers;
+	if (b) {
+		s->parsers = b->next;
+		s->n_parsers--;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	if (!b) {
+		b = xcalloc(1, sizeof(*b));
+		b->parser = cimxml_parser_new();
+	}
+	return b;
+}
+
+static void parser_put(struct server *s, struct parser_box *b)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	if (s->n_parsers < KEEP_PARSERS) {
+		b->next = s->parsers;
+		s->parsers = b;
+		s->n_parsers++;
+		b = NULL;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	if (b) {
+		cimxml_parser_free(b->parser);
+		free(b);
+	}
+}
+
+/* ---- who is asking ---- */
+
+enum access { ACCESS_DENIED, ACCESS_LATER, ACCESS_GRANTED };
+
+/* Zero means denied: who starts as nobody, and only what is granted is added. */
+static enum access identify(const struct server *s, struct http_exchange *x, struct prov_caller *who)
+{
+	const char *user, *password;
+	enum users_role role;
+
+	*who = (struct prov_caller){.peer = http_peer(x)};
+	if (http_is_private(x)) {
+		*who = (struct prov_caller){
+			.user = "(local)", .peer = who->peer, .may_read = true, .may_write = true};
+		return ACCESS_GRANTED;
+	}
+	if (s->c.options->no_auth && http_peer_is_loopback(x)) {
+		*who = (struct prov_caller){
+			.user = "(anyone)", .peer = who->peer, .may_read = true, .may_write = true};
+		return ACCESS_GRANTED;
+	}
+	if (!s->c.users || !http_basic(x, &user, &password))
+		return ACCESS_DENIED;
+	switch (users_check(s->c.users, user, password, http_peer_address(x), &role)) {
+	case USERS_GRANTED:
+		who->user = user;
+		who->may_read = role >= USERS_READ;
+		who->may_write = role >= USERS_ADMIN;
+		return ACCESS_GRANTED;
+	case USERS_THROTTLED:
+		log_warn(smiscsid, "login put off after too many failures user=%s peer=%s", user,
+			 who->peer);
+		return ACCESS_LATER;
+	case USERS_DENIED:
+		break;
+	}
+	log_warn(smiscsid, "login failed user=%s peer=%s", user, who->peer);
+	return ACCESS_DENIED;
+}
+
+/* ---- answers ---- */
+
+static void refuse(struct http_exchange *x, unsigned status, const struct http_field *f, size_t n)
+{
+	http_answer(x, status, f, n, "", 0);
+}
+
+static void refuse_with(struct http_exchange *x, const struct cimxml_refusal *r)
+{
+	struct http_field f[3];
+	size_t n = 0;
+
+	if (r->cim_error)
+		f[n++] = (struct http_field){"CIMError", r->cim_error};
+	if (r->allow)
+		f[n++] = (struct http_field){"Allow", r->allow};
+	if (r->why.text[0]) {
+		char *t = arena_strdup(http_arena(x), r->why.text);
+
+		for (char *p = t; p && *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = ' ';
+		if (t)
+			f[n++] = (struct http_field){"WBEMMessage", t};
+	}
+	log_info(smiscsid, "request refused status=%u reason=%s %s peer=%s", r->status,
+		 r->cim_error ? r->cim_error : "-", r->why.text, http_peer(x));
+	refuse(x, r->status, f, n);
+}
+
+/* The answer's headers, the sentence of a refused method among them (SEMANTICS: CIM-XML has no
+ * place for an error beside a return value). */
+static size_t fields(struct call *c, const char *sentence, struct http_field ret[static 5])
+{
+	struct cimxml_header h[4];
+	unsigned n = cimxml_answer_headers(&c->headers, http_arena(c->x), h);
+
+	for (unsigned i = 0; i < n; i++)
+		ret[i] = (struct http_field){h[i].name, h[i].value};
+	if (sentence && *sentence) {
+		char *t = arena_strdup(http_arena(c->x), sentence);
+
+		for (char *p = t; p && *p; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				*p = ' ';
+		if (t)
+			ret[n++] = (struct http_field){"WBEMMessage", t};
+	}
+	return n;
+}
+
+static void answer_out(struct call *c, const char *sentence)
+{
+	struct http_field f[5];
+	size_t n = fields(c, sentence, f);
+	const struct buf *out = http_out(c->x);
+
+	http_answer(c->x, 200, f, n, out->p ? out->p : "", out->len);
+}
+
+static void answer_error(struct call *c, enum cim_status status, const char *text)
+{
+	buf_clear(http_out(c->x));
+	if (!cimxml_error_answer(http_out(c->x), c->rq.rq.message_id, c->rq.name, c->rq.extrinsic,
+				 status, text))
+		refuse(c->x, 500, NULL, 0);
+	else
+		answer_out(c, NULL);
+}
+
+static bool wants(const void *ctx, const struct cim_class *cls, unsigned idx)
+{
+	return broker_wants(ctx, cls, idx);
+}
+
+/* Append elements to out until it is as long as `enough` or the answer is complete.  false: the
+ * next step did not fit (out has a maximum that is too small for it). */
+static bool encode_more(struct call *c, struct buf *out, size_t enough)
+{
+	while (!c->ended && out->len < enough) {
+		const struct broker_answer *a = broker_answer(c->op);
+
+		if (!c->has_item)
+			c->has_item = broker_next(c->op, &c->item);
+		if (c->has_item) {
+			struct cimxml_item it = {.inst = c->item.inst,
+						 .path = c->item.path,
+						 .cls = c->item.cls,
+						 .qual = c->item.qual,
+						 .value = c->item.value};
+
+			if (!cimxml_item(c->enc, out, &it))
+				return false;
+			c->has_item = false;
+			continue;
+		}
+		if (a->status != CIM_OK) {
+			c->broken = true; /* an error half way */
+			return true;
+		}
+		if (!cimxml_end(c->enc, out, a->end_of_sequence, a->context))
+			return false;
+		c->ended = true;
+	}
+	return true;
+}
+
+/* http_stream's pull: straight into libmicrohttpd's buffer, and by way of http_out only where one
+ * element is larger than that buffer. */
+static ssize_t fill(void *ctx, char *at, size_t max)
+{
+	struct call *c = ctx;
+	struct buf *over = http_out(c->x);
+	struct buf b = {.p = at, .cap = max, .max = max - 1};
+
+	if (c->broken)
+		return -1;
+	if (c->at == over->len) {
+		bool fits;
+
+		buf_clear(over);
+		c->at = 0;
+		if (c->ended)
+			return 0;
+		fits = encode_more(c, &b, max - 1);
+		if (b.len > 0 || c->ended)
+			return c->broken ? -1 : (ssize_t)b.len;
+		if (fits || !encode_more(c, over, 1))
+			return -1;
+	}
+	if (max > over->len - c->at)
+		max = over->len - c->at;
+	memcpy(at, over->p + c->at, max);
+	c->at += max;
+	return (ssize_t)max;
+}
+
+static void answer_list(struct call *c)
+{
+	const struct broker_answer *a = broker_answer(c->op);
+	struct buf *out = http_out(c->x);
+	struct cimxml_answer an = {
+		.rq = &c->rq.rq,
+		.plans = c->server->plans,
+		.host = c->server->c.host,
+		.ns = c->rq.rq.ns,
+		.wants = wants,
+		.wants_ctx = c->op,
+		.local_only = a->local_only,
+		.include_quals = a->include_quals,
+		.include_origin = a->include_origin,
+	};
+	struct http_field f[5];
+	size_t n;
+
+	c->enc = cimxml_encoder_new(http_arena(c->x), &an);
+	if (!c->enc || !cimxml_begin(c->enc, out) || !encode_more(c, out, IN_ONE_GO)) {
+		answer_error(c, CIM_ERR_FAILED, "the answer has an element that is too large");
+		return;
+	}
+	if (c->broken) { /* nothing has been sent yet, so it can be said properly */
+		answer_error(c, a->status, a->text);
+		return;
+	}
+	if (c->ended) {
+		answer_out(c, NULL);
+		return;
+	}
+	n = fields(c, NULL, f);
+	http_stream(c->x, 200, f, n, fill, c);
+}
+
+static void respond(struct call *c)
+{
+	const struct broker_answer *a = broker_answer(c->op);
+
+	if (a->status != CIM_OK) {
+		answer_error(c, a->status, a->text);
+	} else if (a->kind == BROKER_METHOD) {
+		struct cimxml_answer an = {.rq = &c->rq.rq,
+					   .plans = c->server->plans,
+					   .host = c->server->c.host,
+					   .ns = c->rq.rq.ns};
+
+		c->enc = cimxml_encoder_new(http_arena(c->x), &an);
+		if (!c->enc ||
+		    !cimxml_method_answer(c->enc, http_out(c->x), a->method, a->ret, a->out))
+			answer_error(c, CIM_ERR_FAILED, "the answer is too large");
+		else
+			answer_out(c, a->ret ? a->text : NULL);
+	} else {
+		answer_list(c);
+	}
+}
+
+/* ---- requests ---- */
+
+static void add_header(void *ctx, const char *name, const char *value)
+{
+	cimxml_headers_add(ctx, name, value);
+}
+
+static void over(void *ctx)
+{
+	struct call *c = ctx;
+
+	if (c->op)
+		broker_close(c->op);
+}
+
+static void wake(void *ctx)
+{
+	http_wake(ctx);
+}
+
+/* Decode and start; answers at once what cannot be started. */
+static void begin(struct server *s, struct http_exchange *x, struct call *c)
+{
+	static const struct http_field ask = {"WWW-Authenticate", "Basic realm=\"smiscsi\""};
+	static const struct http_field later = {"Retry-After", "30"};
+	struct cimxml_refusal no = {0};
+	struct parser_box *pb;
+	enum cimxml_outcome o;
+	const char *body;
+	size_t n;
+
+	switch (cimxml_headers_check(&c->headers, &no)) {
+	case CIMXML_WAY_REFUSED:
+		refuse_with(x, &no);
+		return;
+	case CIMXML_WAY_OPTIONS:
+		http_answer(x, 200, (const struct http_field *)(const void *)cimxml_options_headers,
+			    ARRAY_SIZE(cimxml_options_headers), "", 0);
+		return;
+	case CIMXML_WAY_CALL:
+		break;
+	}
+	switch (identify(s, x, &c->who)) {
+	case ACCESS_DENIED:
+		refuse(x, 401, &ask, 1);
+		return;
+	case ACCESS_LATER:
+		refuse(x, 503, &later, 1);
+		return;
+	case ACCESS_GRANTED:
+		break;
+	}
+	if (http_body_too_large(x)) {
+		refuse(x, 413, NULL, 0);
+		return;
+	}
+	body = http_body(x, &n);
+	pb = parser_get(s);
+	o = cimxml_decode_request(pb->parser, body, n, http_arena(x), &c->rq, &no);
+	parser_put(s, pb);
+	if (o == CIMXML_REFUSED || !cimxml_headers_match(&c->headers, &c->rq, http_arena(x), &no)) {
+		refuse_with(x, &no);
+		return;
+	}
+	if (o == CIMXML_FAILED) {
+		answer_error(c, c->rq.status, c->rq.text);
+		return;
+	}
+	c->op = broker_open(s->c.broker, &c->rq.rq, http_arena(x), &c->who, wake, x);
+	if (!c->op)
+		answer_error(c, CIM_ERR_FAILED, "the request needs more memory than one may have");
+	else if (broker_ready(c->op))
+		respond(c);
+}
+
+static void handle(void *ctx, struct http_exchange *x)
+{
+	struct server *s = ctx;
+	struct call *c = http_context(x);
+
+	if (c) { /* woken: the writer is done with it */
+		respond(c);
+		return;
+	}
+	c = arena_zalloc(http_arena(x), sizeof(*c));
+	if (!c) {
+		refuse(x, 500, NULL, 0);
+		return;
+	}
+	c->server = s;
+	c->x = x;
+	c->headers.method = http_method(x);
+	c->headers.version = http_version(x);
+	http_each_header(x, add_header, &c->headers);
+	http_set_context(x, c, over);
+	begin(s, x, c);
+}
+
+int server_new(const struct server_config *cfg, struct server **ret, struct err *e)
+{
+	const struct options *o = cfg->options;
+	size_t n = 0, all = o->http.n + o->https.n + 1;
+	struct http_listen *l = xcalloc(all, sizeof(*l));
+	struct server *s = xcalloc(1, sizeof(*s));
+	struct http_server_config c = {
+		.listen = l,
+		.n_listen = all,
+		.cert_pem = cfg->cert ? cfg->cert->cert_pem : NULL,
+		.key_pem = cfg->cert ? cfg->cert->key_pem : NULL,
+		.threads = (unsigned)o->threads,
+		.limits = {.body_bytes = CIMXML_BODY_MAX},
+		.handle = handle,
+		.ctx = s,
+	};
+	int r;
+
+	s->c = *cfg;
+	s->plans = cimxml_plans_new(smiscsi_schema.n_classes);
+	(void)pthread_mutex_init(&s->lock, NULL);
+	for (size_t i = 0; i < o->http.n; i++)
+		l[n++] = (struct http_listen){.address = o->http.v[i].address, .port = o->http.v[i].port};
+	for (size_t i = 0; i < o->https.n; i++)
+		l[n++] = (struct http_listen){
+			.address = o->https.v[i].address, .port = o->https.v[i].port, .tls = true};
+	l[n++] = (struct http_listen){.unix_path = cfg->private_socket};
+	r = http_server_new(&c, &s->http, e);
+	free(l);
+	if (r < 0) {
+		server_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void server_tick(struct server *s)
+{
+	http_server_tick(s->http);
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	http_server_free(s->http);
+	while (s->parsers) {
+		struct parser_box *b = s->parsers;
+
+		s->parsers = b->next;
+		cimxml_parser_free(b->parser);
+		free(b);
+	}
+	cimxml_plans_free(s->plans);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
