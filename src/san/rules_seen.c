@@ -117,6 +117,15 @@ static void want_loopback(struct seeing *x, const char *address)
 	san_unref(lo);
 }
 
+/* Does a portal stay when nothing asks for it any more? */
+static bool stays(const struct san_state *s, const struct san_portal *p)
+{
+	struct san_walk w;
+
+	return p->origin == SAN_PORTAL_HAND ||
+	       san_first_of(&w, s, SAN_BINDINGS_OF_PORTAL, p->obj.id);
+}
+
 static void want_addresses(struct seeing *x)
 {
 	const struct san_seen_network *seen = x->seen;
@@ -147,8 +156,10 @@ static void want_addresses(struct seeing *x)
 	}
 	for (size_t i = 0; loopback && i < seen->n_wanted; i++)
 		want_loopback(x, seen->wanted[i].address);
-	for (p = san_first(&w, x->s, SAN_PORTALS); loopback && p; p = san_next(&w))
-		want_loopback(x, p->address->s);
+	for (p = san_first(&w, x->s, SAN_PORTALS); loopback && p; p = san_next(&w)) {
+		if (stays(x->s, p))
+			want_loopback(x, p->address->s);
+	}
 }
 
 static void want_portal(struct seeing *x, const char *address, uint16_t tcp_port)
@@ -214,11 +225,10 @@ static void change_portals(struct seeing *x)
 	uint64_t id = x->s->next_id;
 	const struct san_portal *p;
 	struct pset_iter it;
-	struct san_walk w, bound;
+	struct san_walk w;
 
 	for (p = san_first(&w, x->s, SAN_PORTALS); p; p = san_next(&w)) {
-		if (p->origin == SAN_PORTAL_DEFAULT && !pset_find(&x->portals, p, portal_cmp) &&
-		    !san_first_of(&bound, x->s, SAN_BINDINGS_OF_PORTAL, p->obj.id))
+		if (!stays(x->s, p) && !pset_find(&x->portals, p, portal_cmp))
 			san_changes_add(x->ch, SAN_PORTAL, p, NULL);
 	}
 	for (p = pset_first(&x->portals, &it); p; p = pset_next(&it)) {
