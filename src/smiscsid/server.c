@@ -38,6 +38,7 @@ struct call {
 	struct cimxml_request rq;
 	struct prov_caller who;
 	struct broker_op *op;
+	struct cimxml_answer form; /* what enc borrows */
 	struct cimxml_encoder *enc;
 	struct broker_item item; /* the element that did not fit into the last chunk */
 	bool has_item, ended, broken;
@@ -261,7 +262,10 @@ static void answer_list(struct call *c)
 {
 	const struct broker_answer *a = broker_answer(c->op);
 	struct buf *out = http_out(c->x);
-	struct cimxml_answer an = {
+	struct http_field f[5];
+	size_t n;
+
+	c->form = (struct cimxml_answer){
 		.rq = &c->rq.rq,
 		.plans = c->server->plans,
 		.host = c->server->c.host,
@@ -272,10 +276,7 @@ static void answer_list(struct call *c)
 		.include_quals = a->include_quals,
 		.include_origin = a->include_origin,
 	};
-	struct http_field f[5];
-	size_t n;
-
-	c->enc = cimxml_encoder_new(http_arena(c->x), &an);
+	c->enc = cimxml_encoder_new(http_arena(c->x), &c->form);
 	if (!c->enc || !cimxml_begin(c->enc, out) || !encode_more(c, out, IN_ONE_GO)) {
 		answer_error(c, CIM_ERR_FAILED, "the answer has an element that is too large");
 		return;
@@ -299,12 +300,11 @@ static void respond(struct call *c)
 	if (a->status != CIM_OK) {
 		answer_error(c, a->status, a->text);
 	} else if (a->kind == BROKER_METHOD) {
-		struct cimxml_answer an = {.rq = &c->rq.rq,
-					   .plans = c->server->plans,
-					   .host = c->server->c.host,
-					   .ns = c->rq.rq.ns};
-
-		c->enc = cimxml_encoder_new(http_arena(c->x), &an);
+		c->form = (struct cimxml_answer){.rq = &c->rq.rq,
+						 .plans = c->server->plans,
+						 .host = c->server->c.host,
+						 .ns = c->rq.rq.ns};
+		c->enc = cimxml_encoder_new(http_arena(c->x), &c->form);
 		if (!c->enc ||
 		    !cimxml_method_answer(c->enc, http_out(c->x), a->method, a->ret, a->out))
 			answer_error(c, CIM_ERR_FAILED, "the answer is too large");
