@@ -260,7 +260,7 @@ bool cimxml_method_answer(struct cimxml_encoder *x, struct buf *out, const struc
 		const struct cim_param *p = &m->params[i];
 
 		/* a method that may start a job says nothing of a job when there is none */
-		if (!(p->flags & CIM_F_OUT) || cim_is_null(&values[i]))
+		if (!values || !(p->flags & CIM_F_OUT) || cim_is_null(&values[i]))
 			continue;
 		writer_lit(&w, "<PARAMVALUE NAME=\"");
 		writer_attr(&w, p->name);

@@ -61,7 +61,8 @@ bool cimxml_item(struct cimxml_encoder *x, struct buf *out, const struct cimxml_
 bool cimxml_end(struct cimxml_encoder *x, struct buf *out, bool end_of_sequence,
 		const char *context) MUST_CHECK;
 
-/* The whole answer of an extrinsic method; values by parameter index, in-parameters skipped. */
+/* The whole answer of an extrinsic method; values by parameter index, in-parameters skipped; NULL:
+ * no output parameters at all. */
 bool cimxml_method_answer(struct cimxml_encoder *x, struct buf *out, const struct cim_method *m,
 			  uint32_t ret, const struct cim_value *values) MUST_CHECK;
 /* The whole answer of an operation that failed. */

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/fake/fake.h"
+#include "engine/user/user.h"
 #include "gen/schema.h"
 #include "smiscsid/model.h"
 #include "smiscsid/server.h"
@@ -152,7 +153,11 @@ static int make_engine(struct daemon *d, struct err *e)
 		return 0;
 	}
 
-	return err_set(e,-1,"no user engine");
+	struct user_engine_config c = {.state_dir = d->state};
+
+	if (*d->options.target)
+		c.program = d->options.target;
+	return user_engine_new(&c, &d->engine, e);
 }
 
 /* A change of the model: the SM layer asks the local provider again. */

@@ -168,6 +168,12 @@ def cim_type(v):
         "uint32" if isinstance(v, int) else "string"
 
 
+def param_type(v):
+    """PARAMTYPE, but for numbers, whose width only the class knows."""
+    t = cim_type(v)
+    return "" if t == "uint32" else f' PARAMTYPE="{t}"'
+
+
 def prop_xml(name, v):
     t = cim_type(v)
     if isinstance(v, Path):
@@ -216,7 +222,7 @@ class Client:
             f"<LOCALCLASSPATH>{self.namespace_xml(p.ns)}<CLASSNAME NAME={quoteattr(p.cls)}/>" \
             "</LOCALCLASSPATH>"
         inner = "".join(
-            f'<PARAMVALUE NAME={quoteattr(k)} PARAMTYPE="{cim_type(v)}">' +
+            f"<PARAMVALUE NAME={quoteattr(k)}{param_type(v)}>" +
             ("" if v is None else value_xml(v)) + "</PARAMVALUE>" for k, v in params.items())
         return self.envelope(f"<METHODCALL NAME={quoteattr(name)}>{target}{inner}</METHODCALL>")
 

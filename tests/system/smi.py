@@ -90,7 +90,8 @@ class Server:
         self.portals = [loopback() for _ in range(portals)] if isinstance(portals, int) else portals
         self.args = list(args)
         self.engine = engine
-        self.wrapper = list(wrapper)
+        # e.g. SMISCSI_WRAPPER="gdb -batch -ex run -ex bt --args" while looking for a bug
+        self.wrapper = list(wrapper) or os.environ.get("SMISCSI_WRAPPER", "").split()
         self.proc = None
         at_end(self.end)
 

@@ -267,7 +267,8 @@ def a_disabled_port_or_portal_stops_serving_and_comes_back():
     check(iqn in iscsi_ls(server.portal(0)), True)
     check(c.invoke(portal(1), "RequestStateChange", RequestedState=2)[0], 0)
     check(iqn in iscsi_ls(server.portal(1)), True)
-    check(c.invoke(p, "RequestStateChange", RequestedState=99)[0], 4097)
+    check(c.invoke(p, "RequestStateChange", RequestedState=4)[0], 4097, "known, not supported")
+    check(c.invoke(p, "RequestStateChange", RequestedState=99)[0], 5, "not known at all")
     check(c.invoke(p, "RequestStateChange")[0], 5)
 
 

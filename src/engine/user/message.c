@@ -16,7 +16,7 @@ static json_t *unit_json(const struct san_unit *u, const char *dir)
 	auto_free char *path = xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, dir, u->naa);
 	auto_free char *pr = xasprintf("%s/%s" ENGINE_PR_SUFFIX, dir, u->naa);
 
-	return json_pack("{s:s,s:s,s:s,s:I,s:i,s:s}", "naa", u->naa, "path", path, "kind", "file",
+	return json_pack("{s:s,s:s,s:s,s:I,s:i,s:s}", "naa", u->naa, "path", path, "backing", "file",
 			 "size", num(u->size), "block_size", (int)SAN_BLOCK_SIZE, "pr_path", pr);
 }
 
