@@ -4,6 +4,9 @@
  *
  * Both are measured; nothing here can be configured through CIM.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "gen/network.h"
 #include "providers/part.h"
 
@@ -42,15 +45,11 @@ static void nic_fill(const struct prov_ctx *c, const struct prov_obj *o, struct 
 	struct cim_value *mac = arena_alloc(c->arena, sizeof(*mac));
 
 	i->v[NIC(ElementName)] = i->v[NIC(Name)] = pv_str(n->name);
-	i->v[NIC(PermanentAddress)] = cim_null(CIM_STRING);
+	i->v[NIC(PermanentAddress)] = cim_strn(n->mac, 12);
 	i->v[NIC(NetworkAddresses)] = cim_null(CIM_STRING);
-	/* lo has no address of its own, only zeros. */
-	if (!n->loopback) {
-		i->v[NIC(PermanentAddress)] = cim_strn(n->mac, 12);
-		if (mac) {
-			*mac = cim_strn(n->mac, 12);
-			i->v[NIC(NetworkAddresses)] = cim_array(CIM_STRING, mac, 1);
-		}
+	if (mac) {
+		*mac = cim_strn(n->mac, 12);
+		i->v[NIC(NetworkAddresses)] = cim_array(CIM_STRING, mac, 1);
 	}
 	i->v[NIC(Speed)] = n->speed ? cim_u64(n->speed) : cim_null(CIM_UINT64);
 	i->v[NIC(ActiveMaximumTransmissionUnit)] = cim_u64(n->mtu);
@@ -87,6 +86,38 @@ static bool ip_find(const struct prov_ctx *c, const struct cim_value *keys, stru
 	return name && pv_set(c, PV_IP, san_ip(pv_state(c), name), ret);
 }
 
+/* As the DMTF's later schema and RFC 4291 section 2.4 have it; unique local ones are global. */
+static uint16_t ipv6_kind(const struct san_ip *ip)
+{
+	struct in6_addr a;
+	size_t n = strcspn(ip->address->s, "%");
+	char bare[SAN_ADDRESS_TEXT];
+
+	if (n >= sizeof(bare))
+		return CIM_IPProtocolEndpoint_IPv6AddressType_Unspecified;
+	memcpy(bare, ip->address->s, n);
+	bare[n] = '\0';
+	if (inet_pton(AF_INET6, bare, &a) != 1 || IN6_IS_ADDR_UNSPECIFIED(&a))
+		return CIM_IPProtocolEndpoint_IPv6AddressType_Unspecified;
+	if (IN6_IS_ADDR_LOOPBACK(&a))
+		return CIM_IPProtocolEndpoint_IPv6AddressType_Loopback;
+	if (IN6_IS_ADDR_LINKLOCAL(&a))
+		return CIM_IPProtocolEndpoint_IPv6AddressType_Link_Local_Unicast;
+	if (IN6_IS_ADDR_SITELOCAL(&a))
+		return CIM_IPProtocolEndpoint_IPv6AddressType_Site_Local_Unicast;
+	return CIM_IPProtocolEndpoint_IPv6AddressType_Global_Unicast;
+}
+
+/* The address without the interface that a link-local one carries. */
+static struct cim_value bare_address(const struct prov_ctx *c, const struct san_ip *ip)
+{
+	size_t n = strcspn(ip->address->s, "%");
+
+	if (n == ip->address->len)
+		return pv_str(ip->address);
+	return cim_strn(arena_strndup(c->arena, ip->address->s, n), n);
+}
+
 static void ip_fill(const struct prov_ctx *c, const struct prov_obj *o, struct cim_instance *i)
 {
 	const struct san_ip *ip = o->p;
@@ -95,9 +126,11 @@ static void ip_fill(const struct prov_ctx *c, const struct prov_obj *o, struct c
 
 	i->v[IP(ElementName)] = pv_str(ip->address);
 	i->v[IP(NameFormat)] = PV_TEXT("IP address");
-	i->v[IP(Address)] = pv_str(ip->address);
-	i->v[IP(IPv4Address)] = v4 ? pv_str(ip->address) : cim_null(CIM_STRING);
-	i->v[IP(IPv6Address)] = v4 ? cim_null(CIM_STRING) : pv_str(ip->address);
+	i->v[IP(Address)] = bare_address(c, ip);
+	i->v[IP(IPv4Address)] = v4 ? i->v[IP(Address)] : cim_null(CIM_STRING);
+	i->v[IP(IPv6Address)] = v4 ? cim_null(CIM_STRING) : i->v[IP(Address)];
+	i->v[IP(IPv6AddressType)] = v4 ? cim_null(CIM_UINT16) : cim_u16(ipv6_kind(ip));
+	i->v[IP(IPv6SubnetPrefixLength)] = v4 ? cim_null(CIM_UINT16) : cim_u16(ip->prefix_len);
 	i->v[IP(SubnetMask)] = v4 ? cim_str(ip->mask) : cim_null(CIM_STRING);
 	i->v[IP(PrefixLength)] = cim_uint(CIM_UINT8, ip->prefix_len);
 	i->v[IP(AddressType)] = cim_u16(v4 ? 1 : 2);

@@ -5,6 +5,8 @@
  * Each method turns its parameters into what one rule of san/rules.h asks for, and gives back
  * that rule's code.
  */
+#include <errno.h>
+
 #include "gen/iscsi.h"
 #include "gen/network.h"
 #include "providers/part.h"
@@ -90,12 +92,17 @@ static enum cim_status create_named_node(struct prov_call *call)
 		.iqn = text_of(&v[MSISCSITARGET_SCSIProtocolController_P_Name]),
 		.alias = text_of(&v[MSISCSITARGET_SCSIProtocolController_P_ElementName]),
 	};
+	const char *id = text_of(&v[MSISCSITARGET_SCSIProtocolController_P_DeviceID]);
 	struct san_created made;
 	uint32_t r;
 
-	/* DeviceID is the iSCSI name, too. */
+	if (in.iqn && id && !streq(in.iqn, id)) {
+		(void)err_set(&call->e, -EINVAL,
+			      "Name says %s and DeviceID %s; both are the iSCSI name", in.iqn, id);
+		return CIM_ERR_INVALID_PARAMETER;
+	}
 	if (!in.iqn)
-		in.iqn = text_of(&v[MSISCSITARGET_SCSIProtocolController_P_DeviceID]);
+		in.iqn = id;
 	r = san_create_named_node(pv_state(&call->ctx), pv_env(call), &in, pv_changes(call), &made,
 				  &call->e);
 	if (r == SAN_DONE)

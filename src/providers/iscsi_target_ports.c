@@ -269,13 +269,16 @@ static void caps_keys(const struct prov_ctx *c UNUSED, const struct prov_obj *o 
 static void caps_fill(const struct prov_ctx *c UNUSED, const struct prov_obj *o UNUSED,
 		      struct cim_instance *i)
 {
-	static const struct cim_value methods[] = {PV_U16(2)}; /* none */
+	static const struct cim_value none[] = {PV_U16(2)};
+	static const struct cim_value sessions[] = {
+		PV_U16(CIM_iSCSICapabilities_SupportedFeatures_iSCSI_Session)};
 
 	i->v[CAPS(ElementName)] = PV_TEXT("iSCSI capabilities");
 	i->v[CAPS(MinimumSpecificationVersionSupported)] = cim_uint(CIM_UINT8, 0);
 	i->v[CAPS(MaximumSpecificationVersionSupported)] = cim_uint(CIM_UINT8, 0);
 	i->v[CAPS(AuthenticationMethodsSupported)] =
-		cim_array(CIM_UINT16, methods, ARRAY_SIZE(methods));
+		cim_array(CIM_UINT16, none, ARRAY_SIZE(none));
+	i->v[CAPS(SupportedFeatures)] = cim_array(CIM_UINT16, sessions, ARRAY_SIZE(sessions));
 }
 
 /* ---- associations ---- */

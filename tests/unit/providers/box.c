@@ -91,9 +91,10 @@ static void see_network(struct box *b)
 		{"192.0.2.1", "eth0", 4, 24, false, false},
 		{"2001:db8::1", "eth0", 6, 64, false, false},
 		{"198.51.100.7", "eth1", 4, 24, false, false},
+		{"fe80::1%eth0", "eth0", 6, 64, false, false},
 	};
 	static const struct san_seen_network seen = {.nics = nics, .n_nics = 2, .ips = ips,
-						     .n_ips = 3};
+						     .n_ips = 4};
 	struct san_env env = env_of(b);
 	struct san_changes ch = {0};
 

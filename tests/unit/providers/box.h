@@ -2,8 +2,8 @@
 /*
  * box.h - a host with two NICs behind a broker: what a test of the providers asks
  *
- *   eth0 192.0.2.1/24 2001:db8::1/64   eth1 198.51.100.7/24 (link down)
- *   each address with its portal at 3260, all but eth1's listening
+ *   eth0 192.0.2.1/24 2001:db8::1/64 fe80::1%eth0   eth1 198.51.100.7/24 (link down)
+ *   each address with its portal at 3260; the first two listen
  *
  * Writes run at once, on the asking thread, without store or target.
  *

@@ -70,14 +70,14 @@ TEST(DeleteiSCSINode_takes_ports_and_associations_along)
 	CHECK_INT(config(b, "DeleteiSCSINode", "&iSCSINode", SYSTEM), 5);
 	CHECK_INT(config(b, "DeleteiSCSINode", "&iSCSINode", box_node(BOX_NODE)), 4096);
 	box_furnish(b);
-	CHECK_INT(box_count(b, VENDOR, "CIM_BindsTo"), 5);
+	CHECK_INT(box_count(b, VENDOR, "CIM_BindsTo"), 6);
 	b->outcome = PROV_BUSY; /* a session came in between */
 	CHECK_INT(config(b, "DeleteiSCSINode", "&iSCSINode", box_node(BOX_NODE)), 4097);
 	CHECK_INT(config(b, "DeleteiSCSINode", "&iSCSINode", box_node(BOX_NODE)), 0);
 	CHECK_INT(box_count(b, VENDOR, "CIM_iSCSIProtocolEndpoint"), 0);
 	CHECK_INT(box_count(b, VENDOR, "CIM_SAPAvailableForElement"), 0);
-	CHECK_INT(box_count(b, VENDOR, "CIM_BindsTo"), 3);
-	CHECK_INT(box_count(b, VENDOR, "CIM_TCPProtocolEndpoint"), 3);
+	CHECK_INT(box_count(b, VENDOR, "CIM_BindsTo"), 4);
+	CHECK_INT(box_count(b, VENDOR, "CIM_TCPProtocolEndpoint"), 4);
 }
 
 TEST(a_reference_may_leave_out_keys_while_it_names_one_object)

@@ -411,6 +411,9 @@ TEST(the_iscsi_walk_gives_ports_portals_addresses_and_macs)
 	CHECK_STR(box_get(b, box_ip("2001:db8::1"), "IPv4Address"), "NULL");
 	CHECK_STR(box_get(b, box_ip("2001:db8::1"), "SubnetMask"), "NULL");
 	CHECK_STR(box_get(b, box_ip("2001:db8::1"), "ProtocolIFType"), "4097");
+	CHECK_STR(box_get(b, box_ip("2001:db8::1"), "IPv6AddressType"), "6");
+	CHECK_STR(box_get(b, box_ip("fe80::1%eth0"), "IPv6AddressType"), "5");
+	CHECK_STR(box_get(b, box_ip("fe80::1%eth0"), "IPv6Address"), "fe80::1");
 	CHECK_STR(box_get(b, box_ip("192.0.2.1"), "IPv4Address"), "192.0.2.1");
 	CHECK_STR(box_get(b, box_ip("192.0.2.1"), "SubnetMask"), "255.255.255.0");
 	CHECK_STR(box_names(b, box_ip("2001:db8::1"), "CIM_DeviceSAPImplementation",
