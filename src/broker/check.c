@@ -115,20 +115,17 @@ static enum cim_status check_array(const struct broker *b, struct arena *a, cons
 				   const struct cim_value *in, struct cim_value *ret,
 				   struct err *e)
 {
-	/* One value alone is an array of one: simple clients can't say the difference. */
-	const struct cim_value *from = in->kind == CIM_V_ARRAY ? in->a : in;
-	uint32_t n = in->kind == CIM_V_ARRAY ? in->n : 1;
-	struct cim_value *to = arena_alloc(a, (n + 1U) * sizeof(*to));
+	struct cim_value *to = arena_alloc(a, (in->n + 1U) * sizeof(*to));
 	enum cim_status s = CIM_OK;
 
 	if (!to)
 		return refuse(e, CIM_ERR_FAILED, "the request needs more memory than allowed");
-	if (d->array_size && n > d->array_size)
+	if (d->array_size && in->n > d->array_size)
 		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s has %u elements, allowed %u",
-			      d->what, d->name, n, d->array_size);
-	for (uint32_t i = 0; i < n && s == CIM_OK; i++)
-		s = check_one(b, a, d, &from[i], &to[i], e);
-	*ret = cim_array(d->type, to, n);
+			      d->what, d->name, in->n, d->array_size);
+	for (uint32_t i = 0; i < in->n && s == CIM_OK; i++)
+		s = check_one(b, a, d, &in->a[i], &to[i], e);
+	*ret = cim_array(d->type, to, in->n);
 	return s;
 }
 
@@ -143,12 +140,12 @@ enum cim_status check_value(const struct broker *b, struct arena *a, const struc
 		*ret = cim_null(d->type);
 		return CIM_OK;
 	}
-	if (d->array)
-		return check_array(b, a, d, &in->v, ret, e);
-	if (in->v.kind == CIM_V_ARRAY || in->is_array)
-		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s is an array, must be one value",
-			      d->what, d->name);
-	return check_one(b, a, d, &in->v, ret, e);
+	if (d->array != (in->v.kind == CIM_V_ARRAY))
+		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s is %s, must be %s", d->what,
+			      d->name, d->array ? "one value" : "an array",
+			      d->array ? "an array" : "one value");
+	return d->array ? check_array(b, a, d, &in->v, ret, e)
+			: check_one(b, a, d, &in->v, ret, e);
 }
 
 enum cim_status check_instance(const struct broker *b, struct arena *a, const struct cim_class *c,

@@ -460,6 +460,9 @@ struct broker_op *broker_open(struct broker *b, struct cim_request *rq, struct a
 	op->ans.include_origin = flag(rq->include_origin, false);
 	e.text[0] = '\0';
 	s = start(op, &e);
+	/* Whatever else seems wrong: what doesn't fit was cut off. */
+	if (arena_full(a))
+		s = refuse(&e, CIM_ERR_FAILED, "the request needs more memory than allowed");
 	if (!op->w && s != CIM_OK) { /* with a writer at work the answer is the writer's */
 		op->ans.status = s;
 		(void)snprintf(op->ans.text, sizeof(op->ans.text), "%s", e.text);

@@ -142,11 +142,11 @@ static enum cim_status make_pull(struct broker_op *op, struct pull *p, uint32_t 
 			return refuse(e, CIM_ERR_FAILED, "out of memory");
 	}
 	s = start_list(op, &p->list, p->arena, e);
+	if (arena_full(p->arena))
+		return refuse(e, CIM_ERR_FAILED, "the request needs more memory than allowed");
 	if (s != CIM_OK)
 		return s;
 	p->cls = op->ans.cls;
-	if (arena_full(p->arena))
-		return refuse(e, CIM_ERR_FAILED, "the request needs more memory than allowed");
 	if (!new_id(p->id))
 		return refuse(e, CIM_ERR_FAILED, "no random numbers to be had");
 	return add_pull(op, p, e);

@@ -283,14 +283,27 @@ TEST(references_are_resolved_for_the_body_and_never_refused_before_it)
 	}
 }
 
-TEST(a_single_reference_passes_for_an_array_of_one)
+TEST(arrays_of_references_are_resolved_one_by_one)
 {
 	AUTO(toy) t = toy_new(3, TOY_INLINE, NULL);
 	AUTO(ask) k = call(t, HOST, "Resolve");
+	AUTO(ask) single = call(t, HOST, "Resolve");
+	AUTO(ask) nothing = call(t, HOST, "Resolve");
+	struct cim_value v[3];
 
 	ask_ref(k, "Ports", P2);
+	v[0] = k->rq.params[0].v;
+	v[1] = cim_null(CIM_REF);
+	ask_ref(k, "Ports", HOST);
+	v[2] = k->rq.params[1].v;
+	k->rq.n_params = 1;
+	k->rq.params[0].v = cim_array(CIM_REF, v, 3);
 	CHECK_INT(ask_go(k), CIM_OK);
-	CHECK_INT(k->ans->ret, PROV_REF_NULL * 10 + PROV_REF_FOUND);
+	CHECK_INT(k->ans->ret, PROV_REF_FOUND * 100 + PROV_REF_NULL * 10 + PROV_REF_WRONG_CLASS);
+	ask_ref(single, "Ports", P2);
+	CHECK_INT(ask_go(single), CIM_ERR_INVALID_PARAMETER);
+	ask_value(nothing, "Ports", NULL);
+	CHECK_INT(ask_go(nothing), CIM_OK);
 }
 
 /* ---- intrinsic changes ---- */
