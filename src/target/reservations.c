@@ -16,11 +16,15 @@ struct reservations {
 struct reservations *reservations_new(const char *path)
 {
 	struct reservations *r = xcalloc(1, sizeof(*r));
-	const char *slash = strrchr(path, '/');
+	const char *slash;
 
 	r->path = xstrdup(path);
-	r->temp = xasprintf("%s.new", path);
-	r->folder = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+	r->temp = xasprintf("%s.new", r->path);
+	slash = strrchr(r->path, '/');
+	if (slash)
+		r->folder = xstrndup(r->path, slash == r->path ? 1 : (size_t)(slash - r->path));
+	else
+		r->folder = xstrdup(".");
 	return r;
 }
 
