@@ -108,6 +108,8 @@ struct cim_raw_instance {
 	uint32_t n_text;  /* object; where the class table wants a string, this is the string */
 };
 
+/* Deep copy; NULL when the arena is full. */
+struct cim_raw_instance *cim_raw_instance_dup(struct arena *a, const struct cim_raw_instance *raw);
 static inline struct cim_value cim_raw_to_value(const struct cim_raw_instance *raw)
 {
 	return (struct cim_value){.type = CIM_OBJECT,

@@ -290,7 +290,7 @@ int cim_value_retype(struct cim_value *v, enum cim_type t, struct err *e)
 	return cim_value_parse(t, v->s, v->n, v, e);
 }
 
-static const struct cim_raw_instance *raw_dup(struct arena *a, const struct cim_raw_instance *raw)
+struct cim_raw_instance *cim_raw_instance_dup(struct arena *a, const struct cim_raw_instance *raw)
 {
 	struct cim_raw_instance *c = arena_zalloc(a, sizeof(*c));
 
@@ -352,7 +352,7 @@ bool cim_value_dup(struct arena *a, const struct cim_value *v, struct cim_value 
 				return false;
 		} else if (v->type == CIM_OBJECT) {
 			if (v->hint == CIM_HINT_RAW)
-				c.inst = cim_raw_to_value(raw_dup(a, cim_raw_of(v))).inst;
+				c.inst = cim_raw_to_value(cim_raw_instance_dup(a, cim_raw_of(v))).inst;
 			else
 				c.inst = cim_instance_dup(a, v->inst);
 			if (!c.inst)

@@ -6,6 +6,7 @@
 #include "cimxml/decode.h"
 #include "cimxml/internal.h"
 #include "cimxml/objects.h"
+#include "cimxml/params.h"
 
 struct cimxml_parser *cimxml_parser_new(void)
 {
@@ -24,90 +25,6 @@ void cimxml_parser_free(struct cimxml_parser *p)
 	xml_done(&p->inner);
 	free(p);
 }
-
-/* Parameters of the intrinsic methods (DSP0200 §5.3, §5.4). */
-#define PARAMS(P)                                                   \
-	P(CLASS_NAME, "ClassName")                                  \
-	P(INSTANCE_NAME, "InstanceName")                            \
-	P(OBJECT_NAME, "ObjectName")                                \
-	P(LOCAL_ONLY, "LocalOnly")                                  \
-	P(DEEP, "DeepInheritance")                                  \
-	P(QUALS, "IncludeQualifiers")                               \
-	P(ORIGIN, "IncludeClassOrigin")                             \
-	P(PROPS, "PropertyList")                                    \
-	P(NEW_INSTANCE, "NewInstance")                              \
-	P(MODIFIED_INSTANCE, "ModifiedInstance")                    \
-	P(ASSOC_CLASS, "AssocClass")                                \
-	P(RESULT_CLASS, "ResultClass")                              \
-	P(ROLE, "Role")                                             \
-	P(RESULT_ROLE, "ResultRole")                                \
-	P(QUERY_LANG, "QueryLanguage")                              \
-	P(QUERY, "Query")                                           \
-	P(FILTER_LANG, "FilterQueryLanguage")                       \
-	P(FILTER, "FilterQuery")                                    \
-	P(RETURN_CLASS, "ReturnQueryResultClass")                   \
-	P(TIMEOUT, "OperationTimeout")                              \
-	P(CONTINUE, "ContinueOnError")                              \
-	P(MAX_OBJECTS, "MaxObjectCount")                            \
-	P(CONTEXT, "EnumerationContext")                            \
-	P(PROP_NAME, "PropertyName")                                \
-	P(NEW_VALUE, "NewValue")                                    \
-	P(QUAL_NAME, "QualifierName")
-
-enum param {
-#define P(id, name) P_##id,
-	PARAMS(P)
-#undef P
-	P_N
-};
-static const char *const param_names[P_N] = {
-#define P(id, name) [P_##id] = name,
-	PARAMS(P)
-#undef P
-};
-
-#define B(id)   (1U << P_##id)
-#define OPEN    (B(FILTER_LANG) | B(FILTER) | B(TIMEOUT) | B(CONTINUE) | B(MAX_OBJECTS))
-#define SHAPE   (B(QUALS) | B(ORIGIN) | B(PROPS))
-#define ENDS    (B(ASSOC_CLASS) | B(RESULT_CLASS) | B(ROLE) | B(RESULT_ROLE))
-#define REFENDS (B(RESULT_CLASS) | B(ROLE))
-static const uint32_t takes[CIM_N_OPS] = {
-	[CIM_OP_GET_CLASS] = B(CLASS_NAME) | B(LOCAL_ONLY) | SHAPE,
-	[CIM_OP_ENUMERATE_CLASSES] = B(CLASS_NAME) | B(DEEP) | B(LOCAL_ONLY) | SHAPE,
-	[CIM_OP_ENUMERATE_CLASS_NAMES] = B(CLASS_NAME) | B(DEEP),
-	[CIM_OP_GET_INSTANCE] = B(INSTANCE_NAME) | B(LOCAL_ONLY) | SHAPE,
-	[CIM_OP_ENUMERATE_INSTANCES] = B(CLASS_NAME) | B(LOCAL_ONLY) | B(DEEP) | SHAPE,
-	[CIM_OP_ENUMERATE_INSTANCE_NAMES] = B(CLASS_NAME),
-	[CIM_OP_CREATE_INSTANCE] = B(NEW_INSTANCE),
-	[CIM_OP_MODIFY_INSTANCE] = B(MODIFIED_INSTANCE) | B(QUALS) | B(PROPS),
-	[CIM_OP_DELETE_INSTANCE] = B(INSTANCE_NAME),
-	[CIM_OP_ASSOCIATORS] = B(OBJECT_NAME) | ENDS | SHAPE,
-	[CIM_OP_ASSOCIATOR_NAMES] = B(OBJECT_NAME) | ENDS,
-	[CIM_OP_REFERENCES] = B(OBJECT_NAME) | REFENDS | SHAPE,
-	[CIM_OP_REFERENCE_NAMES] = B(OBJECT_NAME) | REFENDS,
-	[CIM_OP_EXEC_QUERY] = B(QUERY_LANG) | B(QUERY),
-	[CIM_OP_GET_PROPERTY] = B(INSTANCE_NAME) | B(PROP_NAME),
-	[CIM_OP_SET_PROPERTY] = B(INSTANCE_NAME) | B(PROP_NAME) | B(NEW_VALUE),
-	[CIM_OP_GET_QUALIFIER] = B(QUAL_NAME),
-	[CIM_OP_ENUMERATE_QUALIFIERS] = 0,
-	[CIM_OP_OPEN_ENUMERATE_INSTANCES] = B(CLASS_NAME) | B(LOCAL_ONLY) | B(DEEP) | SHAPE | OPEN,
-	[CIM_OP_OPEN_ENUMERATE_INSTANCE_PATHS] = B(CLASS_NAME) | OPEN,
-	[CIM_OP_OPEN_REFERENCE_INSTANCES] = B(INSTANCE_NAME) | REFENDS | SHAPE | OPEN,
-	[CIM_OP_OPEN_REFERENCE_INSTANCE_PATHS] = B(INSTANCE_NAME) | REFENDS | OPEN,
-	[CIM_OP_OPEN_ASSOCIATOR_INSTANCES] = B(INSTANCE_NAME) | ENDS | SHAPE | OPEN,
-	[CIM_OP_OPEN_ASSOCIATOR_INSTANCE_PATHS] = B(INSTANCE_NAME) | ENDS | OPEN,
-	[CIM_OP_OPEN_QUERY_INSTANCES] = OPEN | B(RETURN_CLASS),
-	[CIM_OP_PULL_INSTANCES_WITH_PATH] = B(CONTEXT) | B(MAX_OBJECTS),
-	[CIM_OP_PULL_INSTANCE_PATHS] = B(CONTEXT) | B(MAX_OBJECTS),
-	[CIM_OP_PULL_INSTANCES] = B(CONTEXT) | B(MAX_OBJECTS),
-	[CIM_OP_CLOSE_ENUMERATION] = B(CONTEXT),
-	[CIM_OP_ENUMERATION_COUNT] = B(CONTEXT),
-	/* CreateClass and its like are refused by the broker, whatever they bring */
-};
-#undef OPEN
-#undef SHAPE
-#undef ENDS
-#undef REFENDS
 
 static bool schema_change(enum cim_op op)
 {
@@ -324,19 +241,19 @@ static enum cimxml_outcome intrinsic(struct decode *d, const struct xml_node *ca
 		if (c->el != X_IPARAMVALUE || !name)
 			return refuse(d, 400, "request-not-valid",
 				      "IMETHODCALL holds IPARAMVALUE elements with a NAME");
-		while (p < P_N && !str_caseeq(name, param_names[p]))
+		while (p < P_N && !str_caseeq(name, params_names[p]))
 			p++;
-		if (p == P_N || !(takes[rq->op] & 1U << p))
+		if (p == P_N || !(params_of[rq->op] & 1U << p))
 			err_set(&e, -EINVAL, "%s has no parameter \"%.200s\"", cim_op_name(rq->op),
 				name);
 		else if (seen & 1U << p)
-			err_set(&e, -EINVAL, "parameter %s is given twice", param_names[p]);
+			err_set(&e, -EINVAL, "parameter %s is given twice", params_names[p]);
 		else if (c->child && c->child->next)
 			return refuse(d, 400, "request-not-valid",
 				      "IPARAMVALUE holds more than one value");
 		else if (c->child && c->child->el != X_VALUE_NULL &&
 			 take_param(d, (enum param)p, c->child) < 0)
-			err_in(&e, "parameter %s", param_names[p]);
+			err_in(&e, "parameter %s", params_names[p]);
 		if (e.code)
 			return fail(d, CIM_ERR_INVALID_PARAMETER, e.text);
 		seen |= 1U << p;
