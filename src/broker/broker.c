@@ -118,8 +118,8 @@ static int add_row(struct broker *b, struct row row, const struct cim_namespace 
 		return err_set(e, -EINVAL, "module %s serves %s, which is not in namespace %s",
 			       row.mod->name, name, ns->name);
 	if (row.cls->flags & CIM_C_ABSTRACT)
-		return err_set(e, -EINVAL, "module %s serves %s, which is abstract",
-			       row.mod->name, name);
+		return err_set(e, -EINVAL, "module %s serves %s, which is abstract", row.mod->name,
+			       name);
 	if (row.cls->n_keys == 0 || row.cls->n_keys > KEYS_MAX)
 		return err_set(e, -EINVAL, "class %s has %u keys, allowed 1..%d", name,
 			       row.cls->n_keys, KEYS_MAX);
@@ -141,9 +141,10 @@ static int add_assoc(struct broker *b, const struct prov_assoc *pa, struct row r
 		return r;
 	at = &b->rows[b->n_rows - 1];
 	for (int i = 0; i < 2; i++)
-		if (pa->ref[i] >= pa->cls->n_props ||
-		    pa->cls->props[pa->ref[i]]->type != CIM_REF || pa->ref[0] == pa->ref[1])
-			return err_set(e, -EINVAL, "association %s: end %d is not a reference of it",
+		if (pa->ref[i] >= pa->cls->n_props || pa->cls->props[pa->ref[i]]->type != CIM_REF ||
+		    pa->ref[0] == pa->ref[1])
+			return err_set(e, -EINVAL,
+				       "association %s: end %d is not a reference of it",
 				       pa->cls->name, i);
 	for (size_t k = 0; k < pa->cls->n_keys; k++)
 		if (pa->cls->keys[k] != pa->ref[0] && pa->cls->keys[k] != pa->ref[1])
@@ -241,19 +242,23 @@ static int add_module(struct broker *b, unsigned mod, struct err *e)
 	for (size_t i = 0; i < pm->n_classes; i++) {
 		const struct prov_class *pc = &pm->classes[i];
 
-		r = add_row(b, (struct row){.pc = pc, .cls = pc->cls, .mod = pm,
-					    .mod_idx = (uint16_t)mod}, pc->ns, e);
+		r = add_row(
+			b,
+			(struct row){.pc = pc, .cls = pc->cls, .mod = pm, .mod_idx = (uint16_t)mod},
+			pc->ns, e);
 		if (r < 0)
 			return r;
 		if (pc->mod != pm || (pc->next && !pc->keys))
-			return err_set(e, -EINVAL, "module %s: class %s is half filled in", pm->name,
-				       pc->cls->name);
+			return err_set(e, -EINVAL, "module %s: class %s is half filled in",
+				       pm->name, pc->cls->name);
 	}
 	for (size_t i = 0; i < pm->n_assocs; i++) {
 		const struct prov_assoc *pa = &pm->assocs[i];
 
-		r = add_assoc(b, pa, (struct row){.pa = pa, .cls = pa->cls, .mod = pm,
-						  .mod_idx = (uint16_t)mod}, e);
+		r = add_assoc(
+			b, pa,
+			(struct row){.pa = pa, .cls = pa->cls, .mod = pm, .mod_idx = (uint16_t)mod},
+			e);
 		if (r < 0)
 			return r;
 		if (pa->mod != pm || !pa->next != !pa->walk)
@@ -282,7 +287,8 @@ static int make_tables(struct broker *b, struct err *e)
 	}
 	for (size_t i = 0; i < b->c.n_aliases; i++)
 		if (!space_find(b, b->c.aliases[i].name))
-			return err_set(e, -EINVAL, "alias %s is for namespace %s, which is not there",
+			return err_set(e, -EINVAL,
+				       "alias %s is for namespace %s, which is not there",
 				       b->c.aliases[i].alias, b->c.aliases[i].name);
 	for (size_t i = 0; i < b->c.n_modules; i++)
 		n += b->c.modules[i]->n_classes + b->c.modules[i]->n_assocs;

@@ -41,8 +41,10 @@ static enum cim_status check_object(const struct broker *b, struct arena *a, con
 
 	c = cim_schema_find(b->schema, raw->class_name, strlen(raw->class_name));
 	if (!c)
-		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s: embedded instance of class "
-			      "%s, which there isn't", d->what, d->name, raw->class_name);
+		return refuse(e, CIM_ERR_INVALID_PARAMETER,
+			      "%s %s: embedded instance of class "
+			      "%s, which there isn't",
+			      d->what, d->name, raw->class_name);
 	i = cim_instance_new(a, c);
 	given = arena_zalloc(a, c->n_props + 1U);
 	if (!i || !given)
@@ -57,8 +59,10 @@ static enum cim_status check_ref(const struct broker *b, struct arena *a, const 
 	struct cim_path *p = cim_path_dup(a, in->ref);
 
 	if (!p)
-		return refuse(e, CIM_ERR_FAILED, "%s %s: the request needs more memory than "
-			      "allowed", d->what, d->name);
+		return refuse(e, CIM_ERR_FAILED,
+			      "%s %s: the request needs more memory than "
+			      "allowed",
+			      d->what, d->name);
 	/* An unknown class or key is not malformed: what it means is for the method to say. */
 	if (cim_path_resolve(p, &b->anywhere, a, NULL) < 0)
 		p->cls = NULL;
@@ -112,8 +116,7 @@ static bool claim_fits(const struct cim_named *in, enum cim_type t)
 }
 
 static enum cim_status check_array(const struct broker *b, struct arena *a, const struct decl *d,
-				   const struct cim_value *in, struct cim_value *ret,
-				   struct err *e)
+				   const struct cim_value *in, struct cim_value *ret, struct err *e)
 {
 	struct cim_value *to = arena_alloc(a, (in->n + 1U) * sizeof(*to));
 	enum cim_status s = CIM_OK;
@@ -144,8 +147,7 @@ enum cim_status check_value(const struct broker *b, struct arena *a, const struc
 		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s is %s, must be %s", d->what,
 			      d->name, d->array ? "one value" : "an array",
 			      d->array ? "an array" : "one value");
-	return d->array ? check_array(b, a, d, &in->v, ret, e)
-			: check_one(b, a, d, &in->v, ret, e);
+	return d->array ? check_array(b, a, d, &in->v, ret, e) : check_one(b, a, d, &in->v, ret, e);
 }
 
 enum cim_status check_instance(const struct broker *b, struct arena *a, const struct cim_class *c,
@@ -159,11 +161,11 @@ enum cim_status check_instance(const struct broker *b, struct arena *a, const st
 		struct decl d;
 
 		if (idx < 0)
-			return refuse(e, CIM_ERR_INVALID_PARAMETER,
-				      "class %s has no property %s", c->name, p->name);
+			return refuse(e, CIM_ERR_INVALID_PARAMETER, "class %s has no property %s",
+				      c->name, p->name);
 		if (given[idx])
-			return refuse(e, CIM_ERR_INVALID_PARAMETER,
-				      "property %s is there twice", p->name);
+			return refuse(e, CIM_ERR_INVALID_PARAMETER, "property %s is there twice",
+				      p->name);
 		given[idx] = true;
 		d = decl_of_prop(c->props[idx]);
 		s = check_value(b, a, &d, p, &ret->v[idx], e);

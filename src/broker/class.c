@@ -45,8 +45,7 @@ enum cim_status op_enumerate_classes(struct broker_op *op, struct err *e)
 	for (size_t i = 0; i < schema->n_classes; i++)
 		if (is_listed(op, schema->classes[i], below, op->rq->deep == CIM_TRUE))
 			op->classes[op->n_classes++] = schema->classes[i];
-	op->ans.kind = op->rq->op == CIM_OP_ENUMERATE_CLASSES ? BROKER_CLASSES
-							      : BROKER_CLASS_NAMES;
+	op->ans.kind = op->rq->op == CIM_OP_ENUMERATE_CLASSES ? BROKER_CLASSES : BROKER_CLASS_NAMES;
 	op->ans.cls = below;
 	return CIM_OK;
 }

@@ -146,7 +146,7 @@ struct listing {
 	struct reader rd;
 	enum list_kind kind;
 	bool paths_only;
-	struct rows rows;        /* LIST_CLASS */
+	struct rows rows;         /* LIST_CLASS */
 	const struct cand *cands; /* the others */
 	size_t n_cands;
 	const struct row *from_row;
@@ -185,7 +185,7 @@ bool list_next(struct listing *l, struct broker_item *ret);
 /* e gets the sentence, the result is the status: so checks end in return refuse(...). */
 enum cim_status refuse(struct err *e, enum cim_status s, const char *fmt, ...) PRINTF(3, 4);
 
-struct decl { /* what a value is declared as: a property or a parameter */
+struct decl {                    /* what a value is declared as: a property or a parameter */
 	const char *what, *name; /* "parameter", "Alias": for the sentence */
 	enum cim_type type;
 	bool array;
@@ -301,7 +301,7 @@ struct broker_op {
 	/* where elements come from; at most one */
 	struct listing *list;
 	struct pull *pull;
-	struct broker_item one;  /* ans.single */
+	struct broker_item one; /* ans.single */
 	const struct cim_class **classes;
 	size_t n_classes, at;
 	bool qualifiers;

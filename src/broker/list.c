@@ -15,8 +15,8 @@ static struct prov_obj *seen_slot(const struct seen *s, const struct prov_obj *o
 	uintptr_t words[3] = {(uintptr_t)o->pc, (uintptr_t)o->p, (uintptr_t)o->aux};
 	size_t i = (size_t)str_hash(words, sizeof(words)) & (s->size - 1);
 
-	while (s->slot[i].pc && (s->slot[i].pc != o->pc || s->slot[i].p != o->p ||
-				 s->slot[i].aux != o->aux))
+	while (s->slot[i].pc &&
+	       (s->slot[i].pc != o->pc || s->slot[i].p != o->p || s->slot[i].aux != o->aux))
 		i = (i + 1) & (s->size - 1);
 	return &s->slot[i];
 }

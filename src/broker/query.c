@@ -138,8 +138,8 @@ static bool name_char(char c)
 	       (unsigned char)c >= 0x80;
 }
 
-/* 'it''s' or 'it\'s', and the same with "...".  In a pattern the escape is the pattern's own business,
- * so a backslash before anything but a quote or a backslash stays. */
+/* 'it''s' or 'it\'s', and the same with "...".  In a pattern the escape is the pattern's own
+ * business, so a backslash before anything but a quote or a backslash stays. */
 static void lex_string(struct parser *p)
 {
 	char quote = *p->at++, *out = get(p, (size_t)(p->end - p->at) + 1);

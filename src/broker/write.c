@@ -241,8 +241,8 @@ static enum cim_status run_here(struct call *k, const struct input *in, struct a
 		return in->edit->remove(&k->pub, in->row->pa ? &link : NULL);
 	if (in->op == CIM_OP_MODIFY_INSTANCE && in->edit && in->edit->modify && in->row->pc)
 		return run_modify(k, in, a);
-	return refuse(&k->pub.e, CIM_ERR_NOT_SUPPORTED, "instances of %s can't be %s", in->cls->name,
-		      in->op == CIM_OP_DELETE_INSTANCE ? "deleted" : "modified");
+	return refuse(&k->pub.e, CIM_ERR_NOT_SUPPORTED, "instances of %s can't be %s",
+		      in->cls->name, in->op == CIM_OP_DELETE_INSTANCE ? "deleted" : "modified");
 }
 
 /* Run the body on a view.  What comes out may borrow from the view and the arena. */
