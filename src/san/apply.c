@@ -281,10 +281,10 @@ static const void *standing(const struct san_state *s, const struct san_obj *o)
 	return NULL;
 }
 
-/* old may be gone after the last index has let go of it. */
 static void put(struct san_state *s, const struct san_obj *old, struct san_obj *now)
 {
 	enum san_kind kind = (old ? old : now)->kind;
+	void *held = old ? san_ref(old) : NULL; /* the indexes let go of it one by one */
 
 	for (size_t i = 0; i < SAN_INDEXES; i++) {
 		const struct san_index_type *x = &san_index_types[i];
@@ -296,6 +296,7 @@ static void put(struct san_state *s, const struct san_obj *old, struct san_obj *
 		if (now)
 			pset_put(&s->index[i], now);
 	}
+	san_unref(held);
 }
 
 /* Put now into its place; returns what stood there, with a reference of its own, or NULL. */
