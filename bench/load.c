@@ -2,9 +2,10 @@
 /*
  * load.c - an ordinary HTTP client in bulk: one request, over and over, on keep-alive connections
  *
- * usage: bench_load ADDR PORT CONNECTIONS SECONDS [MIN-REQUESTS] < request
+ * usage: bench_load ADDR PORT CONNECTIONS SECONDS [MIN-REQUESTS [FIRST]] < request
  *
- * The request (head and body, complete) is read from standard input and sent as it is.  No
+ * The request (head and body, complete) is read from standard input and sent as it is, but that
+ * every "@@@@@@@@" becomes a number of eight digits, FIRST and up, another for each request.  No
  * socket options that an ordinary client would not set, so stalls between Nagle and delayed
  * acknowledgements show.  Prints one line of JSON: requests, seconds, bytes (bodies), time to
  * the first body byte and to the last (median, 99th percentile, largest; microseconds).
@@ -33,9 +34,9 @@ struct conn {
 
 struct load {
 	char request[1 << 20], in[CHUNK];
-	size_t request_len, n_samples;
+	size_t request_len, n_samples, marks[16], n_marks;
 	uint32_t *first_us, *last_us;
-	uint64_t n_requests, n_bytes;
+	uint64_t n_requests, n_bytes, number;
 };
 
 static void die(const char *why)
@@ -48,6 +49,13 @@ static void send_request(struct load *l, struct conn *c)
 {
 	size_t done = 0;
 
+	for (size_t i = 0; i < l->n_marks; i++) {
+		uint64_t v = l->number;
+
+		for (int k = 7; k >= 0; k--, v /= 10)
+			l->request[l->marks[i] + (size_t)k] = (char)('0' + v % 10);
+	}
+	l->number++;
 	c->at = HEAD;
 	c->head_len = 0;
 	c->first_ns = 0;
@@ -195,11 +203,14 @@ int main(int argc, char **argv)
 	int ep;
 
 	if (argc < 5 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
-		die("usage: bench_load ADDR PORT CONNECTIONS SECONDS [MIN-REQUESTS] < request");
+		die("usage: bench_load ADDR PORT CONNECTIONS SECONDS [MIN-REQUESTS [FIRST]] < request");
 	to.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	n = (unsigned)strtoul(argv[3], NULL, 10);
 	least = argc > 5 ? strtoull(argv[5], NULL, 10) : 1;
 	l->request_len = fread(l->request, 1, sizeof(l->request), stdin);
+	l->number = argc > 6 ? strtoull(argv[6], NULL, 10) : 0;
+	for (char *m = l->request; (m = strstr(m, "@@@@@@@@")) && l->n_marks < 16; m += 8)
+		l->marks[l->n_marks++] = (size_t)(m - l->request);
 	l->first_us = xmalloc(MAX_SAMPLES * sizeof(*l->first_us));
 	l->last_us = xmalloc(MAX_SAMPLES * sizeof(*l->last_us));
 	conns = xcalloc(n, sizeof(*conns));
