@@ -418,6 +418,25 @@ int users_set(const char *path, const char *name, enum users_role role, const ch
 	return r;
 }
 
+int users_passwd(const char *path, const char *name, const char *password, struct err *e)
+{
+	enum users_role role = USERS_NOBODY;
+	struct accounts a = {0};
+	const struct account *u;
+	struct stat st;
+	int r = load(path, &a, &st, e);
+
+	if (r < 0)
+		return r;
+	u = find(&a, name);
+	if (u)
+		role = u->role;
+	accounts_done(&a);
+	if (role == USERS_NOBODY)
+		return err_set(e, -ENOENT, "there is no account '%s' in %s", name, path);
+	return users_set(path, name, role, password, e);
+}
+
 int users_remove(const char *path, const char *name, struct err *e)
 {
 	struct accounts a = {0};

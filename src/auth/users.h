@@ -41,6 +41,9 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
  * -ENOENT: no such account. */
 int users_set(const char *path, const char *name, enum users_role role, const char *password,
 	      struct err *e) MUST_CHECK;
+/* Another password for an account that is there; its role stays. */
+int users_passwd(const char *path, const char *name, const char *password,
+		 struct err *e) MUST_CHECK;
 int users_remove(const char *path, const char *name, struct err *e) MUST_CHECK;
 
 const char *users_role_name(enum users_role r); /* "nobody", "read", "admin" */

@@ -179,8 +179,10 @@ const struct cim_raw_instance *cli_volume(struct cli *c, const char *name)
 
 /* ---- printing ---- */
 
-static json_t *json_of(const struct cim_value *v)
+/* Values of an answer are text; the sender's type decides what they are in JSON. */
+static json_t *json_of(const struct cim_value *v, enum cim_type claimed)
 {
+	struct cim_value t;
 	json_t *j;
 
 	if (v->kind == CIM_V_NULL)
@@ -188,30 +190,10 @@ static json_t *json_of(const struct cim_value *v)
 	if (v->kind == CIM_V_ARRAY) {
 		j = json_array();
 		for (uint32_t i = 0; i < v->n; i++)
-			(void)json_array_append_new(j, json_of(&v->a[i]));
+			(void)json_array_append_new(j, json_of(&v->a[i], claimed));
 		return j;
 	}
-	switch ((enum cim_type)v->type) {
-	case CIM_BOOLEAN:
-		return json_boolean(v->u != 0);
-	case CIM_UINT8:
-	case CIM_UINT16:
-	case CIM_UINT32:
-	case CIM_UINT64:
-		/* JSON integers here are signed 64 bit; what does not fit stays text */
-		if (v->u > INT64_MAX) {
-			char text[21];
-
-			text[str_put_u64(text, v->u)] = '\0';
-			return json_string(text);
-		}
-		return json_integer((json_int_t)v->u);
-	case CIM_SINT8:
-	case CIM_SINT16:
-	case CIM_SINT32:
-	case CIM_SINT64:
-		return json_integer((json_int_t)v->i);
-	case CIM_REF: {
+	if (v->type == CIM_REF) {
 		struct arena *a = arena_new(1 << 16);
 		const char *text = cim_path_print(a, v->ref);
 
@@ -219,19 +201,16 @@ static json_t *json_of(const struct cim_value *v)
 		arena_free(a);
 		return j;
 	}
-	case CIM_STRING:
-	case CIM_DATETIME:
-	case CIM_UNTYPED:
-		return json_stringn(v->s, v->n);
-	case CIM_REAL32:
-	case CIM_REAL64:
-		return json_real(v->r);
-	case CIM_CHAR16:
-	case CIM_OBJECT:
-	case CIM_N_TYPES:
-		break;
+	if (v->type == CIM_OBJECT)
+		return json_null();
+	if (claimed <= CIM_SINT64 && cim_value_parse(claimed, v->s, v->n, &t, NULL) == 0) {
+		if (claimed == CIM_BOOLEAN)
+			return json_boolean(t.u != 0);
+		/* JSON integers here are signed 64 bit; what does not fit stays text */
+		if (t.u <= INT64_MAX || claimed != CIM_UINT64)
+			return json_integer((json_int_t)t.i);
 	}
-	return json_null();
+	return json_stringn(v->s, v->n);
 }
 
 json_t *cli_json(const struct cim_raw_instance *i)
@@ -241,7 +220,11 @@ json_t *cli_json(const struct cim_raw_instance *i)
 	(void)json_object_set_new(j, "class", json_string(i->class_name));
 	for (uint32_t k = 0; k < i->n_props; k++)
 		if (!cim_is_null(&i->props[k].v))
-			(void)json_object_set_new(j, i->props[k].name, json_of(&i->props[k].v));
+			(void)json_object_set_new(
+				j, i->props[k].name,
+				json_of(&i->props[k].v, i->props[k].has_type
+								? (enum cim_type)i->props[k].claimed
+								: CIM_STRING));
 	return j;
 }
 

@@ -119,4 +119,7 @@ int cmd_sm_discover(struct cli *c);
 int cmd_sm_remove(struct cli *c);
 int cmd_get(struct cli *c);
 int cmd_schema(struct cli *c);
+int cmd_user_add(struct cli *c);
+int cmd_user_passwd(struct cli *c);
+int cmd_user_remove(struct cli *c);
 int cmd_completion(struct cli *c);

@@ -42,6 +42,9 @@ const struct cli_command cli_commands[] = {
 	{"sm", "remove", "PROVIDER", 1, 1, "", cmd_sm_remove, "forget a provider and what it showed", false},
 	{"get", NULL, "CLASS [--namespace NS]", 1, 1, "namespace", cmd_get, "every instance of any class", false},
 	{"schema", NULL, "[CLASS...|all] [--namespace NS]", 0, CLI_MAX_ARGS, "namespace", cmd_schema, "the class model: the classes, or one as MOF; all: everything", true},
+	{"user", "add", "NAME [--role read|admin] [--state DIR]", 1, 1, "role state", cmd_user_add, "let somebody in; the password is read from standard input", true},
+	{"user", "passwd", "NAME [--state DIR]", 1, 1, "state", cmd_user_passwd, "give an account another password", true},
+	{"user", "remove", "NAME [--state DIR]", 1, 1, "state", cmd_user_remove, "let somebody in no longer", true},
 	{"completion", "bash", "", 0, 0, "", cmd_completion, "print completion for bash: source <(smiscsi completion bash)", true},
 };
 const size_t cli_n_commands = ARRAY_SIZE(cli_commands);

@@ -68,7 +68,8 @@ static json_t *port_json(const struct view *v, const struct cim_raw_instance *po
 	const char *name = prop_text(port, "Name"), *tag = prop_text(port, "Identifier");
 	uint64_t tpgt = 0;
 
-	(void)str_hex64(tag, strlen(tag), &tpgt);
+	if (!str_hex64(tag, strlen(tag), &tpgt))
+		tpgt = 0;
 	(void)json_object_set_new(j, "port", json_string(name));
 	(void)json_object_set_new(j, "tag", json_integer((json_int_t)tpgt));
 	(void)states(port, j);
@@ -88,7 +89,8 @@ static json_t *lun_json(const struct view *v, const struct cim_raw_instance *l)
 	json_t *j = json_object();
 	uint64_t lun = 0;
 
-	(void)str_hex64(n, strlen(n), &lun);
+	if (!str_hex64(n, strlen(n), &lun))
+		lun = 0;
 	(void)json_object_set_new(j, "lun", json_integer((json_int_t)lun));
 	(void)json_object_set_new(j, "naa", json_string(naa));
 	if (!vol)
