@@ -486,7 +486,7 @@ TEST(the_local_server_is_read_at_start_and_again_when_poked)
 struct reader {
 	struct world *w;
 	atomic_bool stop;
-	unsigned reads;
+	atomic_uint reads;
 };
 
 static void *read_on(void *arg)
