@@ -530,7 +530,7 @@ static void *provider_main(void *arg)
 			continue;
 		/* changes come in bursts: the next reading takes them all, and a large model
 		 * isn't read all the time */
-		uint64_t rest = p->last_ns * 2 > 800000000 ? 800000000 : p->last_ns * 2;
+		uint64_t rest = p->last_ns * 4 > 700000000 ? 700000000 : p->last_ns * 4;
 
 		if (rest < 20000000)
 			rest = 20000000;
@@ -884,6 +884,8 @@ struct sm *sm_new(const struct sm_config *c, struct err *e)
 		sm->c.provider_bytes = PROVIDER_BYTES;
 	if (!sm->c.providers_max)
 		sm->c.providers_max = PROVIDERS_MAX;
+	if (!sm->c.talk)
+		sm->c.talk = &talk_cimxml;
 	pthread_mutex_init(&sm->mu, NULL);
 	pthread_mutex_init(&sm->view_mu, NULL);
 	cond_init(&sm->keeper_wake);

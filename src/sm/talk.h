@@ -41,3 +41,6 @@ struct talk_ops {
 	int (*enumerate)(void *conn, const char *ns, const char *cls, const char *const *props,
 			 size_t n_props, talk_each *each, void *ctx, struct err *e);
 };
+
+/* CIM-XML; takes no user pointer. */
+extern const struct talk_ops talk_cimxml;

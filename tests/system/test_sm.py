@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The Storage Management layer: the server's own objects through it, a recorded array of another
+make, other servers like this one, and providers that go wrong in every way we know."""
+import time
+import replay, smi
+from cimclient import CimError, Client, Path
+from smi import NS, SM, check, test, wait_for
+
+server = smi.Server(portals=2).start()
+c = Client(server.addr, server.http, SM)
+own = Client(server.addr, server.http, NS)
+service = c.names("MSFT_SMStorageDiscovery")[0]
+
+
+def start(method="StartDiscovery", **p):
+    return c.invoke(service, method, **p)
+
+
+def job_done(job, seconds=60):
+    def state():
+        j = c.get(job)
+        return j if j["JobState"] >= 7 else None
+    return wait_for(f"job {job}", state, seconds)
+
+
+def discover(url, ok=True, seconds=60, **p):
+    r, out = start(host=url, hostType="smis-cimxml", forceRediscovery=True, discoveryLevel=3, **p)
+    check(r, 4096, f"StartDiscovery of {url}")
+    j = job_done(out["Job"], seconds)
+    if ok:
+        check((j["JobState"], j["ErrorDescription"]), (7, None), f"discovery of {url}")
+        check(j["PercentComplete"], 100)
+    return j
+
+
+def provider(url):
+    return next((p for p in c.enum("MSFT_SMProvider") if p["URI"] == url), None)
+
+
+def prefix(url):
+    return provider(url)["ObjectId"].split(":")[0] + ":"
+
+
+def of(url, cls):
+    pre = prefix(url)
+    return [i for i in c.enum(cls) if i["ObjectId"].startswith(pre)]
+
+
+def status(url):
+    pre = prefix(url)[:-1]
+    return next(d["Status"] for d in c.enum("MSFT_SMDiscovery") if d["DiscoveryId"] == pre)
+
+
+def remove(url):
+    r, _ = c.invoke(provider(url).path, "Remove", ns=SM)
+    check(r, 0)
+    check(provider(url), None)
+
+
+def make_port(alias, portal):
+    cfg = own.names("MSISCSITARGET_iSCSIConfigurationService")[0]
+    r, out = own.invoke(cfg, "CreateiSCSINode", Alias=alias)
+    check(r, 0)
+    r, out = own.invoke(cfg, "CreateiSCSIProtocolEndpoint", iSCSINode=out["iSCSINode"], Role=3,
+                        NetworkPortals=[portal])
+    check(r, 0)
+    return out["iSCSIPort"]
+
+
+@test
+def the_local_server_is_there_when_the_server_is_ready():
+    local = [p for p in c.enum("MSFT_SMProvider") if p["ObjectId"].startswith("local:")]
+    check(len(local), 1)
+    check(local[0]["InteropNamespace"].lower(), "interop")
+    systems = c.enum("MSFT_SMSystem")
+    check(len(systems), 1)
+    check(systems[0]["CacheLevel"], 3)
+    portals = c.enum("MSFT_SMiSCSIPortalEndpoint")
+    check(sorted(p["IPv4Address"] for p in portals), sorted(server.portals))
+    for p in portals:
+        check(p["PortNumber"], 3260)
+        check(p["IPv6Address"], None)
+        ip = next(i for i in own.enum("CIM_IPProtocolEndpoint")
+                  if i["IPv4Address"] == p["IPv4Address"])
+        check(p["SubnetMask"], ip["SubnetMask"])
+        check(p["IPEndpointOpStatus"], ip["OperationalStatus"])
+        tcp = next(t for t in own.enum("CIM_TCPProtocolEndpoint")
+                   if t["Name"] == f"{p['IPv4Address']}:3260")
+        check(p["TCPEndpointOpStatus"], tcp["OperationalStatus"])
+
+
+@test
+def a_change_shows_within_a_second():
+    portal = own.names("CIM_TCPProtocolEndpoint")[0]
+    port = make_port("sm one", portal)
+    at = time.monotonic()
+    ep = wait_for("the endpoint", lambda: [e for e in c.enum("MSFT_SMEndpoint")
+                                           if e["Name"] == port.keys["Name"]], 3)[0]
+    took = time.monotonic() - at
+    if took > 1:
+        raise AssertionError(f"the new port took {took:.2f} s to show")
+    check(ep["Role"], 3)
+    check(ep["ConnectionType"], 7)
+    links = c.walk("AssociatorNames", ep.path, ns=SM,
+                   AssocClass="MSFT_SMEndpointToiSCSIPortal")
+    check(len(links), 1)
+    check(c.get(links[0])["Identifier"], portal.keys["Name"])
+
+
+@test
+def every_association_agrees_with_its_walk_from_both_ends():
+    for cls in ("MSFT_SMProviderToSystem", "MSFT_SMSystemToEndpoint", "MSFT_SMSystemToCapabilities",
+                "MSFT_SMEndpointToiSCSIPortal", "MSFT_SMDiscoveryToSystem", "MSFT_SMSystemToPool"):
+        links = c.enum(cls)
+        if not links:
+            raise AssertionError(f"no {cls}")
+        for role, other in (("Parent", "Child"), ("Child", "Parent")):
+            for end in {l[role] for l in links}:
+                got = c.walk("AssociatorNames", end, ns=SM, AssocClass=cls, Role=role)
+                check(set(got), {l[other] for l in links if l[role] == end}, f"{cls} from {role}")
+
+
+@test
+def a_recorded_array_of_another_make_is_shown_in_full():
+    p = replay.Provider()
+    discover(p.url)
+    u = p.url
+    s = of(u, "MSFT_SMSystem")
+    check([x["DisplayName"] for x in s], ["Mock iSCSI array"])
+    check(s[0]["HealthStatus"], 0)
+    check(provider(u)["SMISProfileVersion"], "1.6.1")
+    check("Array" in provider(u)["AutonomousProfiles"])
+    portal = of(u, "MSFT_SMiSCSIPortalEndpoint")
+    check([(x["IPv4Address"], x["PortNumber"], x["Identifier"]) for x in portal],
+          [("127.0.0.1", 3260, "127.0.0.1:3260")])
+    ep = of(u, "MSFT_SMEndpoint")
+    check([x["Name"] for x in ep], ["iqn.2026-01.example:array1,t,0x0001"])
+    check(ep[0]["NetworkAddresses"], ["020000000001"])
+    check(ep[0]["Address"], "127.0.0.1")
+    check(len([l for l in c.enum("MSFT_SMEndpointToiSCSIPortal") if l["Parent"] == ep[0].path]), 1)
+    check(sorted(x["Identifier"] for x in of(u, "MSFT_SMStorageGroup")), ["view4"])
+    check(sorted(x["Identifier"] for x in of(u, "MSFT_SMPool")), ["mock:Primordial", "mock:pool1"])
+    check(len(of(u, "MSFT_SMStorageVolume")), len(replay.recorded()[
+        (NS, "CIM_StorageVolume")].split("<VALUE.NAMEDINSTANCE>")) - 1)
+    hw = of(u, "MSFT_SMStorageHardwareID")
+    check([(x["StorageID"], x["IDType"]) for x in hw], [("iqn.1994-05.com.example:host1", 5)])
+    group = of(u, "MSFT_SMStorageGroup")[0]
+    for cls, n in (("MSFT_SMStorageGroupToStorageVolume", 2), ("MSFT_SMStorageGroupToEndpoint", 1),
+                   ("MSFT_SMStorageGroupToStorageHardwareID", 1)):
+        check(len(c.walk("ReferenceNames", group.path, ns=SM, ResultClass=cls)), n, cls)
+    before = {(i.cls, i["ObjectId"]) for k in ("MSFT_SMEndpoint", "MSFT_SMStorageVolume",
+                                               "MSFT_SMPool", "MSFT_SMSystem") for i in of(u, k)}
+    discover(u)
+    after = {(i.cls, i["ObjectId"]) for k in ("MSFT_SMEndpoint", "MSFT_SMStorageVolume",
+                                              "MSFT_SMPool", "MSFT_SMSystem") for i in of(u, k)}
+    check(after, before, "ObjectIds after rediscovery")
+    remove(u)
+    check(c.enum("MSFT_SMStorageHardwareID"), [])
+
+
+@test
+def bad_providers_cost_only_themselves():
+    for mode in ("malformed", "truncated", "redirect", "denied", "html", "empty", "down"):
+        p = replay.Provider()
+        p.mode = mode
+        j = discover(p.url, ok=False)
+        check(j["JobState"], 10, f"{mode}: {j['ErrorDescription']}")
+        if not j["ErrorDescription"]:
+            raise AssertionError(f"{mode}: no reason given")
+        check(len(of(p.url, "MSFT_SMProvider")), 1)
+        remove(p.url)
+    check(len(c.enum("MSFT_SMiSCSIPortalEndpoint")), 2)
+
+
+@test
+def odd_answers_are_read_and_noted():
+    for mode, portals in (("wrongtypes", 1), ("dangling", 0), ("twice", 1)):
+        p = replay.Provider()
+        p.mode = mode
+        discover(p.url)
+        check(len(of(p.url, "MSFT_SMiSCSIPortalEndpoint")), portals, mode)
+        if "oddities" not in status(p.url):
+            raise AssertionError(f"{mode}: {status(p.url)}")
+        for cls in ("MSFT_SMEndpointToiSCSIPortal", "MSFT_SMPoolToVolume"):
+            for link in c.enum(cls):
+                c.get(link["Parent"])
+                c.get(link["Child"])
+        remove(p.url)
+
+
+@test
+def a_provider_that_goes_down_keeps_its_objects_marked():
+    p = replay.Provider()
+    discover(p.url)
+    for mode in ("malformed", "down"):
+        p.mode = mode
+        p.only = None if mode == "down" else "CIM_BindsTo"
+        check(discover(p.url, ok=False)["JobState"], 10)
+        check(len(of(p.url, "MSFT_SMiSCSIPortalEndpoint")), 1, mode)
+        if not status(p.url).startswith("stale: last read "):
+            raise AssertionError(status(p.url))
+        s = of(p.url, "MSFT_SMSystem")[0]
+        check(s["OperationalStatus"][0], 13)
+        check("last seen" in s["StatusDescription"])
+        check(of(p.url, "MSFT_SMiSCSIPortalEndpoint")[0]["IPEndpointOpStatus"][0], 13)
+    p.mode = "fine"
+    discover(p.url)
+    check(of(p.url, "MSFT_SMSystem")[0]["OperationalStatus"], [2])
+    remove(p.url)
+
+
+@test
+def an_endless_answer_and_a_dripping_one_hold_nobody_up():
+    endless, drip = replay.Provider(), replay.Provider()
+    endless.mode, endless.only = "endless", "CIM_TCPProtocolEndpoint"
+    drip.mode = "drip"
+    r, out = start(host=drip.url, discoveryLevel=3)
+    check(r, 4096)
+    r, slow = start(host=endless.url, discoveryLevel=3)
+    check(r, 4096)
+    for _ in range(20):
+        at = time.monotonic()
+        c.enum("MSFT_SMiSCSIPortalEndpoint")
+        took = time.monotonic() - at
+        if took > 1:
+            raise AssertionError(f"reading took {took:.2f} s beside slow providers")
+    check(job_done(slow["Job"], 120)["JobState"], 10)
+    fine = replay.Provider()
+    discover(fine.url)
+    check(c.get(out["Job"])["JobState"], 4)
+    # in progress: 2; removing it ends the job
+    check(start("PartialDiscovery", host=drip.url, partialDiscoveryType=6)[0], 2)
+    for p in (drip, endless, fine):
+        remove(p.url)
+    wait_for("the job to end", lambda: c.get(out["Job"])["JobState"] == 8, 10)
+
+
+@test
+def credentials_are_sent_and_never_shown():
+    p = replay.Provider(user="admin", password="s3cret-word")
+    check(discover(p.url, ok=False)["JobState"], 10)
+    discover(p.url, username="admin", password="s3cret-word")
+    import pathlib
+    for f in pathlib.Path(server.state).rglob("*"):
+        if f.is_file() and b"s3cret-word" in f.read_bytes():
+            raise AssertionError(f"the password is in {f}")
+    if "s3cret-word" in server.errors():
+        raise AssertionError("the password is in the log")
+    for cls in ("MSFT_SMProvider", "MSFT_SMJob", "MSFT_SMDiscovery", "MSFT_SMWbemService"):
+        for i in c.enum(cls):
+            check("s3cret-word" in repr(dict(i)), False)
+    remove(p.url)
+
+
+@test
+def what_is_no_provider_is_refused_with_1_and_a_reason():
+    for p in (dict(hostType="smis-wmi", host="array1"), dict(host="ftp://array1"),
+              dict(hostType="host-resource", host="array1"), dict(host="http://u:p@array1"),
+              dict(host="http://array1", discoveryLevel=9)):
+        r, out = start(**p)
+        check(r, 1, repr(p))
+        check("SMMessage" in str(out.get("ExtendedStatus")), True, repr(out))
+        check(out.get("Job"), None)
+
+
+@test
+def another_server_like_this_one_is_discovered_and_survives_a_restart_of_ours():
+    other = smi.Server(portals=3).start()
+    discover(other.url)
+    check(sorted(x["IPv4Address"] for x in of(other.url, "MSFT_SMiSCSIPortalEndpoint")),
+          sorted(other.portals))
+    before = sorted(x["ObjectId"] for x in of(other.url, "MSFT_SMiSCSIPortalEndpoint"))
+    other.stop()
+    server.stop()
+    server.start()
+    check(sorted(x["ObjectId"] for x in of(other.url, "MSFT_SMiSCSIPortalEndpoint")), before)
+    check(status(other.url).split(":")[0].replace("discovering; ", ""), "stale")
+
+
+smi.main()
