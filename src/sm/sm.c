@@ -968,11 +968,13 @@ const struct prov_module *sm_module(struct sm *sm)
 	return &sm->module;
 }
 
-void sm_free(struct sm *sm)
+void sm_stop(struct sm *sm)
 {
 	if (!sm)
 		return;
 	pthread_mutex_lock(&sm->mu);
+	bool running = sm->started && !sm->stopping;
+
 	sm->stopping = true;
 	for (uint32_t i = 0; i < sm->n; i++) {
 		atomic_store(&sm->p[i]->abandon, true);
@@ -980,8 +982,9 @@ void sm_free(struct sm *sm)
 	}
 	pthread_cond_signal(&sm->keeper_wake);
 	pthread_mutex_unlock(&sm->mu);
-	if (sm->started)
-		pthread_join(sm->keeper, NULL);
+	if (!running)
+		return;
+	pthread_join(sm->keeper, NULL);
 	for (struct prov_write *w = sm->first, *next; w; w = next) {
 		struct err e;
 
@@ -989,12 +992,19 @@ void sm_free(struct sm *sm)
 		err_set(&e, -ESHUTDOWN, "the server is shutting down");
 		w->done(w, PROV_FAILED, &e);
 	}
-	for (uint32_t i = 0; i < sm->n; i++) {
+	for (uint32_t i = 0; i < sm->n; i++)
 		if (sm->p[i]->has_thread)
 			pthread_join(sm->p[i]->thread, NULL);
-		provider_free(sm->p[i]);
-	}
 	join_dead(sm);
+}
+
+void sm_free(struct sm *sm)
+{
+	if (!sm)
+		return;
+	sm_stop(sm);
+	for (uint32_t i = 0; i < sm->n; i++)
+		provider_free(sm->p[i]);
 	sm_view_unref(sm->view);
 	for (uint32_t i = 0; i < sm->n_jobs; i++)
 		sm_job_unref(sm->job[i]);

@@ -11,6 +11,7 @@
  *	sm_start        threads; the local socket must be served from now on
  *	sm_wait_local   until the local server has been discovered once
  *	sm_poke_local   the local model has changed: read it again, within a second
+ *	sm_stop         before the local socket closes: no more threads, no more writes
  *	sm_free         after the broker
  *
  * Files, below <state>/sm: "providers" (what is registered), "credentials" (0600; only with
@@ -48,4 +49,5 @@ int sm_start(struct sm *s, struct err *e) MUST_CHECK;
 bool sm_wait_local(struct sm *s, uint32_t timeout_ms);
 void sm_poke_local(struct sm *s);
 const struct prov_module *sm_module(struct sm *s);
-void sm_free(struct sm *s); /* NULL is fine */
+void sm_stop(struct sm *s); /* NULL is fine */
+void sm_free(struct sm *s); /* likewise; stops when nobody did */

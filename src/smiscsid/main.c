@@ -19,6 +19,7 @@
 #include "engine/fake/fake.h"
 #include "engine/user/user.h"
 #include "gen/schema.h"
+#include "sm/sm.h"
 #include "smiscsid/model.h"
 #include "smiscsid/server.h"
 
@@ -43,6 +44,8 @@ struct daemon {
 	struct control *control;
 	struct providers_server shown;
 	struct model model;
+	struct sm *sm;
+	const struct prov_module *modules[2];
 	struct broker *broker;
 	struct server *server;
 };
@@ -168,7 +171,12 @@ static void observe(void *ctx, const struct san_state *was, const struct san_sta
 
 	(void)was;
 	(void)now;
-(void)d;(void)effects;}
+	for (size_t i = 0; i < effects->n; i++)
+		if (effects->v[i].kind != SAN_SESSION) { /* of which it shows nothing */
+			sm_poke_local(d->sm);
+			return;
+		}
+}
 
 static int start_control(struct daemon *d, struct err *e)
 {
@@ -202,17 +210,31 @@ static int start_control(struct daemon *d, struct err *e)
 	return r;
 }
 
+static int make_sm(struct daemon *d, struct err *e)
+{
+	struct sm_config c = {
+		.state = d->state,
+		.local_socket = d->socket,
+		.local_uri = d->urls[0],
+		.host = d->host,
+		.version = SMISCSI_VERSION,
+		.refresh_s = (uint32_t)d->options.refresh,
+	};
+
+	d->sm = sm_new(&c, e);
+	return d->sm ? 0 : e->code;
+}
+
 static int start_broker(struct daemon *d, struct err *e)
 {
 	static const struct broker_alias aliases[] = {{"root/interop", "interop"}};
-	const struct prov_module *modules[] = {&d->model.module};
 	struct broker_config c = {
 		.namespaces = namespaces,
 		.n_namespaces = ARRAY_SIZE(namespaces),
 		.aliases = aliases,
 		.n_aliases = ARRAY_SIZE(aliases),
-		.modules = modules,
-		.n_modules = ARRAY_SIZE(modules),
+		.modules = d->modules,
+		.n_modules = ARRAY_SIZE(d->modules),
 		.host = d->host,
 		.limits = {.contexts = 200,
 			   .contexts_per_user = 50,
@@ -222,6 +244,8 @@ static int start_broker(struct daemon *d, struct err *e)
 			   .query_bytes = 65536},
 	};
 
+	d->modules[0] = &d->model.module;
+	d->modules[1] = sm_module(d->sm);
 	d->broker = broker_new(&c, e);
 	return d->broker ? 0 : e->code;
 }
@@ -248,6 +272,8 @@ static int start(struct daemon *d, struct err *e)
 		r = users_open(d->users_path, &d->users, e);
 	if (r == 0 && d->options.https.n)
 		r = make_cert(d, e);
+	if (r == 0)
+		r = make_sm(d, e);
 	if (r == 0)
 		r = make_engine(d, e);
 	if (r == 0)
@@ -279,16 +305,23 @@ static int start(struct daemon *d, struct err *e)
 				  .cert = d->options.https.n ? &d->cert : NULL,
 				  .private_socket = d->socket};
 
-	return server_new(&c, &d->server, e);
+	r = server_new(&c, &d->server, e);
+	if (r == 0)
+		r = sm_start(d->sm, e);
+	if (r == 0 && !sm_wait_local(d->sm, READY_MS))
+		r = err_set(e, -ETIMEDOUT, "the Storage Management layer can't read this server");
+	return r;
 }
 
 /* keep: let the target go on serving, for a restart under the service manager. */
 static void stop(struct daemon *d, bool keep)
 {
+	sm_stop(d->sm); /* it is a client of the server */
 	server_free(d->server);
 	broker_free(d->broker);
 	if (d->control)
 		control_free(d->control, keep);
+	sm_free(d->sm);
 	if (d->engine)
 		d->engine->ops->free(d->engine);
 	store_close(d->store);
