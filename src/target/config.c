@@ -1158,6 +1158,17 @@ void config_sweep(struct target *t)
 	target_broadcast(t, sweep_worker);
 }
 
+static void stop_listening(void *ctx, struct table_link *l)
+{
+	(void)ctx;
+	listener_close(container_of(l, struct portal, link));
+}
+
+void config_stop_listening(struct target *t)
+{
+	table_each(&t->portals, stop_listening, NULL);
+}
+
 static void unlink_all(void *ctx, struct table_link *l)
 {
 	struct batch *b = ctx;
@@ -1197,4 +1208,6 @@ void config_done(struct target *t)
 	table_done(&t->nodes);
 	table_done(&t->portals);
 	table_done(&t->units);
+	table_done(&t->sessions_by_id);
+	table_done(&t->sessions_by_tsih);
 }

@@ -66,4 +66,7 @@ bool config_retry_portals(struct target *t, void (*changed)(void *ctx, const str
 /* Tell every connection that is no longer served to log out, and close it in time. */
 void config_sweep(struct target *t);
 
+/* The process is about to end: no new connections. */
+void config_stop_listening(struct target *t);
+
 void config_done(struct target *t); /* free everything; no session is left */

@@ -48,6 +48,7 @@ void target_stop(struct target *t)
 	t->stopping = true;
 	p->ticks_left = t->logout_time + 1;
 	(void)pthread_mutex_unlock(&t->lock);
+	config_stop_listening(t);
 	config_sweep(t);
 	loop_want_tick(t->main);
 }
@@ -195,10 +196,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return -1;
 }
 
-static int serve(struct process *p, const struct options *o, struct err *e)
+static int start(struct process *p, const struct options *o, struct err *e)
 {
 	struct target *t = &p->target;
-	struct loop_hook hook = {.run = round_over};
 	int r;
 
 	t->main = loop_new(e);
@@ -206,29 +206,44 @@ static int serve(struct process *p, const struct options *o, struct err *e)
 		return e->code;
 	loop_set_user(t->main, p);
 	loop_set_tick(t->main, tick);
-	loop_add_hook(t->main, &hook);
-	if (catch_signals(p, e) < 0 || control_start(t, o->control, e) < 0)
-		return e->code;
-	r = workers_start(t, o->workers, e);
-	if (r < 0)
-		return r;
-	(void)prctl(PR_SET_DUMPABLE, 0); /* CHAP secrets stay out of core files */
-	(void)printf("ready: %s\n", o->control);
-	(void)fflush(stdout);
-	loop_run(t->main);
+	r = catch_signals(p, e);
+	if (r == 0)
+		r = control_start(t, o->control, e);
+	if (r == 0)
+		r = workers_start(t, o->workers, e);
+	return r;
+}
+
+static int serve(struct process *p, const struct options *o, struct err *e)
+{
+	struct target *t = &p->target;
+	struct loop_hook hook = {.run = round_over};
+	int r = start(p, o, e);
+
+	if (r == 0) {
+		loop_add_hook(t->main, &hook);
+		(void)prctl(PR_SET_DUMPABLE, 0); /* CHAP secrets stay out of core files */
+		(void)printf("ready: %s\n", o->control);
+		(void)fflush(stdout);
+		loop_run(t->main);
+	}
 	workers_stop(t);
-	control_stop(t);
+	if (t->control)
+		control_stop(t);
 	config_done(t);
-	loop_drain(t->main); /* units that have just been released */
-	(void)close(p->signals.fd);
+	if (t->main)
+		loop_drain(t->main); /* units that have just been released */
+	if (p->signals.fd >= 0)
+		(void)close(p->signals.fd);
 	loop_free(t->main);
-	return 0;
+	return r;
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {.workers = processors()};
-	struct process p = {.target = {.lock = PTHREAD_MUTEX_INITIALIZER, .logout_time = 3}};
+	struct process p = {.target = {.lock = PTHREAD_MUTEX_INITIALIZER, .logout_time = 3},
+			    .signals.fd = -1};
 	struct err e = {0};
 	int code = parse_options(argc, argv, &o);
 

@@ -113,8 +113,10 @@ int workers_start(struct target *t, unsigned n, struct err *e)
 		t->workers[i].index = i;
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (worker_start(&t->workers[i], e) < 0)
+		if (worker_start(&t->workers[i], e) < 0) {
+			t->n_workers = i; /* workers_stop stops those that run */
 			return err_in(e, "start worker %u", i);
+		}
 	return 0;
 }
 
@@ -154,6 +156,8 @@ void workers_stop(struct target *t)
 	target_broadcast(t, close_all);
 	for (unsigned i = 0; i < t->n_workers; i++)
 		loop_join(t->workers[i].loop);
+	for (unsigned i = 0; i < t->n_workers; i++)
+		loop_drain(t->workers[i].loop); /* whatever the last ones told each other */
 	for (unsigned i = 0; i < t->n_workers; i++)
 		worker_free(&t->workers[i]);
 	free(take(t->workers));

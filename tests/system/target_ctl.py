@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A smiscsi-target of one's own, driven over its control socket.  Python's standard library only."""
-import json, os, pathlib, socket, subprocess
+import json, os, socket, subprocess, time
 
 from smi import BUILD, at_end, free_port, loopback, temp_dir, wait_for
 
@@ -24,9 +24,20 @@ class Target:
         return (self.dir / "log").read_text(errors="replace")
 
     def kill(self):
+        """End it now.  What a sanitizer has to say then counts as a failure."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.terminate()
+            time.sleep(0.05)
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.returncode not in (0, 1):
+            print(f"Bail out! smiscsi-target ended with {self.process.returncode}: "
+                  f"{self.text()[-3000:]}", flush=True)
+            os._exit(1)
 
     def stop(self, seconds=15):
         """End it as the service manager does; returns the exit code."""
