@@ -260,11 +260,19 @@ void connection_reject(struct connection *c, enum iscsi_reject_reason why, const
 
 /* ---- receiving ---- */
 
-/* What came in is whole.  Returns false when nothing more of this connection may be looked at. */
-static bool pdu_in(struct connection *c, bool bad_digest)
+/*
+ * What came in is whole.  Returns false when nothing more of this connection may be looked
+ * at: it is closed or waits, or another worker has it, and then c may not be touched.
+ */
+static bool pdu_in(struct connection *c, bool bad_digest, bool more)
 {
-	if (c->state == CONN_LOGIN)
-		return login_request(c) && c->state != CONN_PARKED;
+	if (c->state == CONN_LOGIN) {
+		if (!more)
+			return login_request(c);
+		log_info(target, "connection closed: bytes after a login request peer=%s", c->peer_text);
+		connection_close(c); /* an initiator waits for the answer */
+		return false;
+	}
 	if (c->state == CONN_FULL_FEATURE) {
 		if (bad_digest)
 			session_bad_data(c);
@@ -288,11 +296,12 @@ static void header_in(struct connection *c)
 	}
 }
 
-static void eat(struct connection *c, const uint8_t *at, const uint8_t *end)
+/* Returns what pdu_in does. */
+static bool eat(struct connection *c, const uint8_t *at, const uint8_t *end)
 {
 	struct err e = {0};
 
-	while (!c->is_closed) {
+	for (;;) {
 		int r = iscsi_rx_feed(&c->rx, &at, end, &e);
 
 		if (r < 0) {
@@ -301,20 +310,14 @@ static void eat(struct connection *c, const uint8_t *at, const uint8_t *end)
 				__atomic_fetch_add(&c->session->digest_errors, r == -EBADMSG,
 						   __ATOMIC_RELAXED);
 			connection_close(c);
-			return;
+			return false;
 		}
 		if (r == ISCSI_RX_MORE)
-			return;
-		if (r == ISCSI_RX_HEADER) {
+			return true;
+		if (r == ISCSI_RX_HEADER)
 			header_in(c);
-			continue;
-		}
-		if (!pdu_in(c, r == ISCSI_RX_BAD_DIGEST)) {
-			/* An initiator waits for the answer to its login request. */
-			if (!c->is_closed && at != end)
-				connection_close(c);
-			return;
-		}
+		else if (!pdu_in(c, r == ISCSI_RX_BAD_DIGEST, at != end))
+			return false;
 	}
 }
 
@@ -322,7 +325,7 @@ static void readable(struct connection *c)
 {
 	struct worker *w = c->worker;
 
-	for (int i = 0; i < READS_PER_ROUND && !c->is_closed && c->worker == w; i++) {
+	for (int i = 0; i < READS_PER_ROUND; i++) {
 		uint8_t *direct;
 		uint32_t room = iscsi_rx_room(&c->rx, &direct);
 		struct iovec iov[2];
@@ -346,11 +349,12 @@ static void readable(struct connection *c)
 			uint32_t filled = (size_t)n < room ? (uint32_t)n : room;
 
 			iscsi_rx_filled(&c->rx, filled);
-			eat(c, w->rx_buf, w->rx_buf + ((size_t)n - filled));
-		} else {
-			eat(c, w->rx_buf, w->rx_buf + n);
+			if (!eat(c, w->rx_buf, w->rx_buf + ((size_t)n - filled)))
+				return;
+		} else if (!eat(c, w->rx_buf, w->rx_buf + n)) {
+			return;
 		}
-		if ((size_t)n < want || c->state == CONN_PARKED)
+		if ((size_t)n < want)
 			return;
 	}
 }

@@ -267,6 +267,8 @@ static void enter(struct connection *c)
 		refuse(c, status);
 		return;
 	}
+	(void)iscsi_login_committed(c->login, ISCSI_LOGIN_OK, s->tsih);
+	send_reply(c, false); /* before use_keys: no digests in the login response itself */
 	(void)pthread_mutex_lock(&t->lock);
 	c->next_of_session = s->connections;
 	s->connections = c;
@@ -278,10 +280,6 @@ static void enter(struct connection *c)
 		old->leaving = true;
 		connection_close(old);
 	}
-	(void)iscsi_login_committed(c->login, ISCSI_LOGIN_OK, s->tsih);
-	c->header_digest = c->data_digest = false; /* not yet for the login response itself */
-	send_reply(c, false);
-	use_keys(c);
 	c->state = CONN_FULL_FEATURE;
 	c->deadline_ns = 0;
 	log_info(target, "%s: initiator=%s target=%s tpgt=%u peer=%s portal=%s",
@@ -325,12 +323,13 @@ static void moved(struct loop *l, struct loop_post *p)
 	enter(c);
 }
 
-static void go_to(struct connection *c, struct worker *w)
+/* Returns false when c is another worker's now and may not be touched. */
+static bool go_to(struct connection *c, struct worker *w)
 {
 	if (c->worker == w) {
 		link_session(c->session);
 		enter(c);
-		return;
+		return !c->is_closed;
 	}
 	connection_forget_dirty(c);
 	connection_unwatch(c);
@@ -338,6 +337,7 @@ static void go_to(struct connection *c, struct worker *w)
 	c->worker = w;
 	c->post.run = moved;
 	loop_post(w->loop, &c->post);
+	return false;
 }
 
 /* ---- commit ---- */
@@ -403,8 +403,11 @@ static enum iscsi_login_status join(struct connection *c, struct port *p)
 	return ISCSI_LOGIN_OK;
 }
 
-/* Everything is agreed: make the session, or join it, unless an older one has to go first. */
-static void commit(struct connection *c)
+/*
+ * Everything is agreed: make the session, or join it, unless an older one has to go first.
+ * Returns false when c waits for that, or is another worker's now.
+ */
+static bool commit(struct connection *c)
 {
 	struct target *t = c->worker->target;
 	struct iscsi_login *l = c->login;
@@ -436,9 +439,11 @@ again:
 	if (status != ISCSI_LOGIN_OK) {
 		(void)iscsi_login_committed(l, status, 0);
 		refuse(c, status);
-	} else if (!old) {
-		go_to(c, c->session->worker);
-	} else if (here && c->state != CONN_PARKED) {
+		return true;
+	}
+	if (!old)
+		return go_to(c, c->session->worker);
+	if (here && c->state != CONN_PARKED) {
 		bool over;
 
 		session_kill(old, "reinstated");
@@ -453,6 +458,7 @@ again:
 		park(c);
 		kill_elsewhere(old); /* has our reference */
 	}
+	return false;
 }
 
 void login_retry_parked(struct worker *w)
@@ -465,7 +471,7 @@ void login_retry_parked(struct worker *w)
 			continue;
 		unpark(c);
 		if (!c->is_closed)
-			commit(c);
+			(void)commit(c);
 	}
 }
 
@@ -498,12 +504,8 @@ bool login_request(struct connection *c)
 	case ISCSI_LOGIN_FAILED:
 		refuse(c, l->status);
 		break;
-	case ISCSI_LOGIN_COMMIT: {
-		struct worker *here = c->worker;
-
-		commit(c);
-		return c->worker == here && !c->is_closed;
-	}
+	case ISCSI_LOGIN_COMMIT:
+		return commit(c);
 	case ISCSI_LOGIN_IDENTIFY:
 	case ISCSI_LOGIN_DONE:
 		abort(); /* the state machine's promise */

@@ -234,7 +234,9 @@ static bool text_keys(struct connection *c)
 		    !discovery_answer(c, value, &t->out))
 			return false;
 	}
+	(void)pthread_mutex_lock(&c->session->target->lock); /* reports read it */
 	c->max_send = keys.max_recv;
+	(void)pthread_mutex_unlock(&c->session->target->lock);
 	return !t->out.full;
 }
 

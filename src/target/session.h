@@ -169,7 +169,9 @@ void connection_reject(struct connection *c, enum iscsi_reject_reason why, const
 void address_text(const struct sockaddr_storage *sa, char to[static 64]);
 
 /* login.c */
-bool login_request(struct connection *c); /* rx.hdr and login_data are whole; false: closed */
+/* rx.hdr and login_data are whole.  Returns false when c is closed, waits, or has gone to
+ * another worker: the caller may not touch it. */
+bool login_request(struct connection *c);
 void login_retry_parked(struct worker *w);
 
 /* session.c */
