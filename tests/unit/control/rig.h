@@ -300,6 +300,26 @@ static inline uint32_t op_detach(struct op *op, const struct san_state *s,
 	return san_detach(s, &in, ch, e);
 }
 
+static inline uint32_t op_nothing(struct op *op UNUSED, const struct san_state *s UNUSED,
+				  const struct san_env *env UNUSED, struct san_changes *ch UNUSED,
+				  struct err *e UNUSED)
+{
+	return 0;
+}
+
+/* Everything that was said before has been taken up when this returns. */
+static inline void rig_settle(struct rig *r)
+{
+	struct err e;
+
+	for (int i = 0; i < 2; i++) {
+		struct op op = {.rule = op_nothing};
+
+		CHECK_INT(rig_do(r, &op), CONTROL_OK);
+	}
+	CHECK_INT(control_wait_ready(r->c, 10000, &e), 0);
+}
+
 /* ---- state of the disk against state in memory ---- */
 
 /* Do both hold the same durable objects?  0 or -1 with the difference. */

@@ -241,10 +241,12 @@ TEST(no_answer_in_time_is_told_and_leaves_nothing)
 
 	rig_new(&r);
 	for (int i = 0; i < 2; i++) { /* the target has done it, and has not */
+		rig_settle(&r);
 		fake_engine_fail(r.fake, 1, ENGINE_TIMEOUT);
 		CHECK_INT(rig_do(&r, &node), CONTROL_TIMEOUT);
 		CHECK_STR(node.err.text, "the fake target did not answer");
 	}
+	rig_settle(&r);
 	CHECK_INT(rig_do(&r, &node), CONTROL_OK);
 	{
 		AUTO(san_state) s = control_state_get(r.c);

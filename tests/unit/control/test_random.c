@@ -170,26 +170,6 @@ static void random_event(struct rig *r, const struct san_state *s)
 	}
 }
 
-static uint32_t nothing(struct op *op UNUSED, const struct san_state *s UNUSED,
-			const struct san_env *env UNUSED, struct san_changes *ch UNUSED,
-			struct err *e UNUSED)
-{
-	return 0;
-}
-
-/* Everything said before has been taken up when this returns. */
-static void settle(struct rig *r)
-{
-	struct err e;
-
-	for (int i = 0; i < 2; i++) {
-		struct op op = {.rule = nothing};
-
-		CHECK_INT(rig_do(r, &op), CONTROL_OK);
-	}
-	CHECK_INT(control_wait_ready(r->c, 10000, &e), 0);
-}
-
 /* Every publication is looked at, as a client might. */
 static void look(void *ctx, const struct san_state *was, const struct san_state *now,
 		 const struct san_changes *effects)
@@ -223,7 +203,7 @@ TEST(whatever_happens_in_whatever_order_everything_holds_together)
 			random_event(&r, s);
 		random_op(&op, s);
 		done[rig_do(&r, &op)]++;
-		settle(&r);
+		rig_settle(&r);
 		after = control_state_get(r.c);
 		if (after->engine->health == SAN_ENGINE_UP &&
 		    fake_engine_check(r.fake, after, &e) < 0) {
