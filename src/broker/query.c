@@ -14,15 +14,16 @@ enum {
 	PATTERN_MAX = 256,
 };
 
-enum kind { N_AND, N_OR, N_NOT, N_COMPARE, N_IS_NULL, N_LIKE, N_ISA };
+enum kind { N_AND, N_OR, N_NOT, N_COMPARE, N_TWO, N_IS_NULL, N_LIKE, N_ISA };
 enum compare { C_EQ, C_NE, C_LT, C_LE, C_GT, C_GE };
 enum literal { L_NULL, L_STRING, L_INTEGER, L_REAL, L_BOOLEAN };
 enum truth { NO, YES, UNKNOWN };
 
 struct step {
+	const char *scope; /* CQL's class::name: the class that the instance must be of, or NULL */
 	const char *name;
 	size_t len;
-	int64_t index; /* -1: not indexed */
+	int64_t index; /* -1: not indexed, or [*] */
 };
 
 struct chain {
@@ -54,6 +55,7 @@ struct query_node {
 	struct query_node *child, *next; /* AND, OR: a list of them; NOT: one */
 	struct chain chain;
 	enum compare cmp;
+	struct chain right; /* TWO */
 	struct lit lit;
 	const struct atom *pattern;
 	size_t n_atoms;
@@ -208,7 +210,7 @@ static void lex_number(struct parser *p)
 
 static void lex_punct(struct parser *p)
 {
-	static const char *const two[] = {"<>", "!=", "<=", ">="};
+	static const char *const two[] = {"<>", "!=", "<=", ">=", "::"};
 
 	p->tok = T_PUNCT;
 	p->s = p->at;
@@ -216,7 +218,8 @@ static void lex_punct(struct parser *p)
 	for (size_t i = 0; i < ARRAY_SIZE(two); i++)
 		if (p->end - p->at >= 2 && memcmp(p->at, two[i], 2) == 0)
 			p->n = 2;
-	if (!strchr("()[],.*=<>-+!", *p->at) || !*p->at || (*p->at == '!' && p->n == 1))
+	if (!*p->at || !strchr("()[],.*=<>-+!:", *p->at) ||
+	    (p->n == 1 && (*p->at == '!' || *p->at == ':')))
 		fail(p, "unexpected character");
 	else
 		p->at += p->n;
@@ -318,7 +321,9 @@ static int64_t take_index(struct parser *p)
 
 	if (!eat_punct(p, "["))
 		return -1;
-	if (p->tok != T_INTEGER || p->u > INT32_MAX)
+	if (at_punct(p, "*"))
+		; /* the whole array, as if nothing stood here */
+	else if (p->tok != T_INTEGER || p->u > INT32_MAX)
 		fail(p, "an array index must be a number");
 	else
 		i = (int64_t)p->u;
@@ -350,7 +355,16 @@ static void take_chain(struct parser *p, struct chain *ret)
 			fail(p, "more than %d names in a chain", CHAIN_MAX);
 			return;
 		}
-		steps[n++] = (struct step){name, strlen(name), take_index(p)};
+		steps[n].scope = NULL;
+		if (eat_punct(p, "::")) {
+			steps[n].scope = name;
+			name = take_name(p, "a property name");
+			if (p->bad)
+				return;
+		}
+		steps[n].name = name;
+		steps[n].len = strlen(name);
+		steps[n++].index = take_index(p);
 	} while (eat_punct(p, "."));
 	kept = get(p, sizeof(steps));
 	if (!kept)
@@ -358,7 +372,7 @@ static void take_chain(struct parser *p, struct chain *ret)
 	memcpy(kept, steps, n * sizeof(*steps));
 	ret->step = kept;
 	ret->n = n;
-	if (names_source(p, steps[0].name) && steps[0].index < 0) {
+	if (names_source(p, steps[0].name) && !steps[0].scope && steps[0].index < 0) {
 		ret->step++;
 		ret->n--;
 	}
@@ -542,6 +556,11 @@ static struct query_node *after_name(struct parser *p, struct query_node *n)
 
 	if (take_compare(p, &n->cmp)) {
 		n->kind = N_COMPARE;
+		if (at_name(p)) {
+			n->kind = N_TWO;
+			take_chain(p, &n->right);
+			return n;
+		}
 		take_literal(p, &n->lit);
 		return compared(p, n);
 	}
@@ -909,6 +928,14 @@ static enum truth test_value(const struct query_node *n, const struct cim_value 
 	return t == YES ? YES : NO;
 }
 
+static bool is_a(const struct cim_class *c, const char *name)
+{
+	for (; c; c = c->super)
+		if (str_caseeq(c->name, name))
+			return true;
+	return false;
+}
+
 /* Follow a chain; false: some step is NULL. */
 static bool follow(const struct chain *c, const struct cim_instance *i, struct cim_value *ret)
 {
@@ -918,6 +945,8 @@ static bool follow(const struct chain *c, const struct cim_instance *i, struct c
 		int idx;
 
 		if (v.kind != CIM_V_SCALAR || v.type != CIM_OBJECT || !v.inst->cls)
+			return false;
+		if (c->step[k].scope && !is_a(v.inst->cls, c->step[k].scope))
 			return false;
 		idx = cim_prop_find(v.inst->cls, c->step[k].name, c->step[k].len);
 		if (idx < 0)
@@ -937,10 +966,44 @@ static enum truth isa(const struct cim_value *v, const char *name)
 {
 	if (v->kind != CIM_V_SCALAR || v->type != CIM_OBJECT)
 		return UNKNOWN;
-	for (const struct cim_class *c = v->inst->cls; c; c = c->super)
-		if (str_caseeq(c->name, name))
-			return YES;
-	return NO;
+	return of(is_a(v->inst->cls, name));
+}
+
+/* A property's value as the literal it would be; false: there is no such literal. */
+static bool as_literal(const struct cim_value *v, struct lit *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (v->type == CIM_STRING || v->type == CIM_DATETIME) {
+		*ret = (struct lit){.kind = L_STRING, .s = v->s, .n = v->n};
+	} else if (v->type == CIM_BOOLEAN) {
+		*ret = (struct lit){.kind = L_BOOLEAN, .u = v->u};
+	} else if (is_integer(v->type)) {
+		bool negative = is_signed(v->type) && v->i < 0;
+
+		*ret = (struct lit){.kind = L_INTEGER,
+				    .negative = negative,
+				    .u = negative ? -(uint64_t)v->i : v->u};
+	} else if (is_real(v->type)) {
+		*ret = (struct lit){.kind = L_REAL, .r = v->r};
+	}
+	return ret->kind != L_NULL;
+}
+
+/* Of two properties, as in SourceInstance.x <> PreviousInstance.x; whole arrays and references are
+ * equal or not, and have no order. */
+static enum truth test_two(const struct query_node *n, const struct cim_instance *i)
+{
+	struct query_node one = *n;
+	struct cim_value a, b;
+
+	one.kind = N_COMPARE;
+	if (!follow(&n->chain, i, &a) || !follow(&n->right, i, &b))
+		return UNKNOWN;
+	if (b.kind == CIM_V_SCALAR && as_literal(&b, &one.lit))
+		return test_value(&one, &a);
+	if (n->cmp != C_EQ && n->cmp != C_NE)
+		return UNKNOWN;
+	return of(cim_value_eq(&a, &b) == (n->cmp == C_EQ));
 }
 
 static enum truth test(const struct query_node *n, const struct cim_instance *i);
@@ -977,6 +1040,8 @@ static enum truth test(const struct query_node *n, const struct cim_instance *i)
 		return of(!follow(&n->chain, i, &v));
 	case N_ISA:
 		return follow(&n->chain, i, &v) ? isa(&v, n->lit.s) : UNKNOWN;
+	case N_TWO:
+		return test_two(n, i);
 	case N_COMPARE:
 	case N_LIKE:
 	default:

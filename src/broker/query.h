@@ -4,10 +4,11 @@
  *
  * WQL and CQL:  SELECT * | name, name ...  FROM class [[AS] alias]  [WHERE condition]
  * FQL:          condition
- * condition:    AND, OR, NOT, parentheses; = <> != < <= > >= with a literal or NULL on either
- *               side; IS [NOT] NULL; [NOT] LIKE 'pattern'; name ISA class (in CQL and FQL also
- *               FROM-class or alias ISA class); ANY name = literal for arrays; chains through
- *               embedded instances (SourceInstance.Name), array elements (Name[0]).
+ * condition:    AND, OR, NOT, parentheses; = <> != < <= > >= of a name with a literal, NULL or
+ *               another name; IS [NOT] NULL; [NOT] LIKE 'pattern'; name, class or alias ISA class;
+ *               ANY name = literal for arrays
+ * name:         Name, Name[0] (an element), Name[*] (the whole array), Class::Name, and chains of
+ *               them through embedded instances: SourceInstance.CIM_System::Name
  *
  * LIKE: in WQL % is any text, _ any character, [a-z] one of a set; in CQL and FQL a regular
  * expression over the whole value with . [] * + ? and \ as escape.

@@ -199,6 +199,90 @@ TEST(arrays_are_asked_by_any_or_by_index)
 	}
 }
 
+TEST(two_properties_can_be_compared)
+{
+	static const struct try tries[] = {
+		{"Number = Number", 1},		  {"Number < Speed", 1},
+		{"Number >= p.Speed", 0},	  {"Number <> Speed", 1},
+		{"SystemName < DeviceID", 1},	  {"SystemName = DeviceID", 0},
+		{"ElementName = ElementName", 0}, {"Number = SystemName", 0},
+		{"Number = ", -1},		  {"7 = 7", -1},
+	};
+
+	check_all(QUERY_WQL, tries, ARRAY_SIZE(tries));
+	check_all(QUERY_CQL, tries, ARRAY_SIZE(tries));
+}
+
+TEST(a_scope_names_the_class_that_has_the_property)
+{
+	static const struct try tries[] = {
+		{"p.CIM_Port::Number = 7", 1},	    {"p.TOY_EthPort::Number = 7", 1},
+		{"p.TOY_FcPort::Number = 7", 0},    {"CIM_Port::Number = 7", 1},
+		{"p.TOY_FcPort::Number IS NULL", 1}, {"p.CIM_Port: Number = 7", -1},
+		{"p.CIM_Port:: = 7", -1},
+	};
+
+	check_all(QUERY_CQL, tries, ARRAY_SIZE(tries));
+}
+
+/* As SNIA's predefined filters have it, with a host in place of an indication. */
+TEST(chains_lead_into_embedded_instances_and_whole_arrays_compare)
+{
+	static const struct cim_prop now = {.name = "SourceInstance", .name_len = 14,
+					    .type = CIM_OBJECT};
+	static const struct cim_prop old = {.name = "PreviousInstance", .name_len = 16,
+					    .type = CIM_OBJECT};
+	static const struct cim_prop *const props[] = {&now, &old};
+	static const struct cim_class mod = {.name = "CIM_InstModification", .name_len = 20,
+					     .props = props, .n_props = 2};
+	static const struct {
+		enum query_lang lang;
+		const char *where;
+		bool want;
+	} tries[] = {
+		{QUERY_WQL, "SourceInstance ISA CIM_System AND SourceInstance.Status <> "
+			    "PreviousInstance.Status", true},
+		{QUERY_CQL, "SourceInstance ISA CIM_System AND "
+			    "SourceInstance.CIM_System::Name = PreviousInstance.CIM_System::Name", true},
+		{QUERY_CQL, "SourceInstance.TOY_Host::Status[*] <> "
+			    "PreviousInstance.TOY_Host::Status[*]", true},
+		{QUERY_CQL, "SourceInstance.TOY_Host::Status[*] = "
+			    "SourceInstance.TOY_Host::Status[*]", true},
+		{QUERY_CQL, "SourceInstance.Status[0] = PreviousInstance.Status[0]", true},
+		{QUERY_CQL, "SourceInstance.Status[1] <> PreviousInstance.Status[1]", true},
+		{QUERY_CQL, "SourceInstance.Status < PreviousInstance.Status", false},
+		{QUERY_CQL, "SourceInstance ISA CIM_Port", false},
+		{QUERY_CQL, "SourceInstance.Name.More = 1", false},
+	};
+	static const struct cim_value status[] = {
+		{.type = CIM_UINT16, .kind = CIM_V_SCALAR, .u = 2},
+		{.type = CIM_UINT16, .kind = CIM_V_SCALAR, .u = 5},
+		{.type = CIM_UINT16, .kind = CIM_V_SCALAR, .u = 6}};
+	const struct cim_value was[] = {status[0], status[2]};
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_instance *i = cim_instance_new(a, &mod);
+	struct cim_instance *src = cim_instance_new(a, toy_class(T_HOST));
+	struct cim_instance *prev = cim_instance_new(a, toy_class(T_HOST));
+
+	src->v[1] = prev->v[1] = cim_str("h");
+	src->v[2] = cim_array(CIM_UINT16, status, 2);
+	prev->v[2] = cim_array(CIM_UINT16, was, 2);
+	i->v[0] = cim_object(src);
+	i->v[1] = cim_object(prev);
+	for (size_t k = 0; k < ARRAY_SIZE(tries); k++) {
+		char text[512];
+		struct query *q;
+		struct err e = {0};
+
+		(void)snprintf(text, sizeof(text), "SELECT * FROM CIM_InstModification WHERE %s",
+			       tries[k].where);
+		if (query_parse(a, tries[k].lang, text, strlen(text), &q, &e) < 0)
+			CHECK_STR(e.text, "");
+		else
+			CHECK_INT(query_match(q, i), tries[k].want);
+	}
+}
+
 TEST(what_is_no_query_says_where)
 {
 	static const struct {
