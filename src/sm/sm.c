@@ -477,7 +477,7 @@ static void provider_pass(struct provider *p)
 		p->notes = notes;
 		if (!p->interop) {
 			p->interop = xstrdup(res.interop);
-			sm->lists_dirty = true;
+			sm->lists_dirty = sm->lists_dirty || !p->local;
 			pthread_cond_signal(&sm->keeper_wake);
 		}
 		/* an incomplete pass shows its objects, and the job says what is missing */

@@ -125,6 +125,7 @@ static int pulled(struct wire *w, struct cim_request *rq, struct sinking *s, str
 	rq->max_objects = PULL_OBJECTS;
 	int r = call(w, rq, s, &ans, e);
 
+	/* one that ends early runs out at the provider by itself (PULL_TIMEOUT_S) */
 	while (r == 0 && !ans.rsp.end_of_sequence) {
 		/* the context lives in the arena that the next answer goes to */
 		char *context = ans.rsp.context ? xstrdup(ans.rsp.context) : NULL;

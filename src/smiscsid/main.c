@@ -219,6 +219,9 @@ static int make_sm(struct daemon *d, struct err *e)
 		.host = d->host,
 		.version = SMISCSI_VERSION,
 		.refresh_s = (uint32_t)d->options.refresh,
+		.pass_timeout_s = (uint32_t)d->options.provider_timeout,
+		.ca_file = *d->options.provider_authorities ? d->options.provider_authorities : NULL,
+		.keep_credentials = d->options.keep_credentials,
 	};
 
 	d->sm = sm_new(&c, e);

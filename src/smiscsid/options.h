@@ -29,11 +29,11 @@ struct options_list {
 enum options_engine { ENGINE_USER, ENGINE_FAKE };
 
 struct options {
-	char *config, *state, *naming_authority, *target, *log_level;
+	char *config, *state, *naming_authority, *target, *log_level, *provider_authorities;
 	struct options_list http, https, portal;
 	enum options_engine engine;
-	bool no_auth, foreground, default_portals, identifier_selection, plain_http;
-	uint64_t default_port, logout_time, refresh, threads;
+	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;
+	uint64_t default_port, logout_time, refresh, provider_timeout, threads;
 	bool help, version;
 };
 

@@ -265,6 +265,37 @@ def what_is_no_provider_is_refused_with_1_and_a_reason():
 
 
 @test
+def a_provider_whose_certificate_nobody_vouches_for_is_not_read():
+    other = smi.Server()
+    port = smi.free_port(other.addr)
+    other.args = ["--https", f"{other.addr}:{port}"]
+    other.start()
+    url = f"https://{other.addr}:{port}"
+    j = discover(url, ok=False)
+    check(j["JobState"], 10)
+    if "certificate" not in j["ErrorDescription"].lower():
+        raise AssertionError(j["ErrorDescription"])
+    remove(url)
+    trusting = smi.Server(args=["--provider-authorities", str(other.state / "tls/cert.pem"),
+                                "--keep-credentials", "yes"]).start()
+    t = Client(trusting.addr, trusting.http, SM)
+    r, out = t.invoke(t.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=url,
+                      username="admin", password="s3cret-word")
+    check(r, 4096)
+    j = wait_for("the job", lambda: (lambda i: i["JobState"] >= 7 and i)(t.get(out["Job"])), 20)
+    check((j["JobState"], j["ErrorDescription"]), (7, None))
+    check(len(t.enum("MSFT_SMiSCSIPortalEndpoint")), 2)
+    f = trusting.state / "sm/credentials"
+    check(f.stat().st_mode & 0o777, 0o600)
+    check("s3cret-word" in f.read_text(), True)
+    # a name that the certificate doesn't have
+    r, out = t.invoke(t.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery",
+                      host=f"https://127.255.255.254:{port}")
+    j = wait_for("the job", lambda: (lambda i: i["JobState"] >= 7 and i)(t.get(out["Job"])), 20)
+    check(j["JobState"], 10)
+
+
+@test
 def another_server_like_this_one_is_discovered_and_survives_a_restart_of_ours():
     other = smi.Server(portals=3).start()
     discover(other.url)
