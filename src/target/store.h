@@ -40,26 +40,18 @@ void store_loop_free(struct store_loop *l);
 
 /* ---- stores ---- */
 
-/* What reached stable storage, in order, for the power-loss test; called on any thread. */
-enum store_event { STORE_EV_WRITE, STORE_EV_WRITE_DURABLE, STORE_EV_FLUSHED, STORE_EV_ZEROED };
-struct store_watch {
-	void (*event)(void *ctx, enum store_event ev, uint64_t offset, uint64_t length);
-	void *ctx;
-};
-
 struct store_params {
 	const char *path;    /* file or block device; unused for memory */
 	uint64_t size;       /* bytes, a multiple of block_size; 0: what the file or device has */
 	uint32_t block_size; /* 512 or 4096 */
-	bool create;         /* make the file (sparse, mode 0600) when it isn't there */
 	bool read_only;
-	struct store_watch watch;
 };
 
 struct store;
 /*
- * Open a file or block device.  It is locked (fcntl, whole file): a second opener, in this or
- * another process, is refused with -EBUSY.  A file shorter than size grows, sparsely.
+ * Open a file or block device.  It is locked (a file by fcntl, a device by O_EXCL): a second
+ * opener, in this or another process, is refused with -EBUSY.  A file shorter than size grows,
+ * sparsely.
  */
 struct store *store_file_open(const struct store_params *p, struct err *e) MUST_CHECK;
 /* Memory of that size, zeroes; gone with the store. */

@@ -27,24 +27,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-void store_watched(struct store *s, const struct blockdev_rq *rq)
-{
-	static const enum store_event event[] = {
-		[BLOCKDEV_WRITE] = STORE_EV_WRITE,
-		[BLOCKDEV_FLUSH] = STORE_EV_FLUSHED,
-		[BLOCKDEV_DISCARD] = STORE_EV_ZEROED,
-		[BLOCKDEV_WRITE_ZEROES] = STORE_EV_ZEROED,
-	};
-
-	if (!s->watch.event || rq->op == BLOCKDEV_READ)
-		return;
-	s->watch.event(s->watch.ctx,
-		       rq->op == BLOCKDEV_WRITE && (rq->flags & BLOCKDEV_FUA)
-			       ? STORE_EV_WRITE_DURABLE
-			       : event[rq->op],
-		       rq->offset, rq->length);
-}
-
 void store_advance(struct blockdev_rq *rq, size_t n)
 {
 	rq->impl_int += (int)n;
@@ -138,8 +120,6 @@ int store_perform(struct store *s, struct blockdev_rq *rq)
 		r = write_zeroes(s, rq);
 		break;
 	}
-	if (r == 0)
-		store_watched(s, rq);
 	return r;
 }
 
@@ -203,11 +183,8 @@ static enum blockdev_submit submit(struct blockdev *d, struct blockdev_rq *rq)
 	}
 	if (rq->op == BLOCKDEV_READ && try_read(s, rq))
 		return BLOCKDEV_DONE;
-	if (rq->op == BLOCKDEV_WRITE && try_write(s, rq)) {
-		if (rq->result == 0)
-			store_watched(s, rq);
+	if (rq->op == BLOCKDEV_WRITE && try_write(s, rq))
 		return BLOCKDEV_DONE;
-	}
 	rq->result = 0;
 	store_loop_start(rq->loop, s, rq);
 	return BLOCKDEV_PENDING;
@@ -261,7 +238,6 @@ struct store *store_new(int fd, const struct store_params *p, uint64_t size)
 		.block_size = p->block_size,
 		.read_only = p->read_only,
 	};
-	s->watch = p->watch;
 	return s;
 }
 
@@ -322,7 +298,7 @@ struct store *store_file_open(const struct store_params *p, struct err *e)
 
 	if (!params_valid(p, e))
 		return NULL;
-	fd = open(p->path, flags | (p->create && !p->read_only ? O_CREAT : 0), 0600);
+	fd = open(p->path, flags);
 	if (fd < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0) {
 		(void)err_sys(e, "open %s", p->path);
 		return NULL;
@@ -330,6 +306,16 @@ struct store *store_file_open(const struct store_params *p, struct err *e)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
 		(void)err_set(e, -EINVAL, "%s is neither a file nor a block device", p->path);
 		return NULL;
+	}
+	if (S_ISBLK(st.st_mode)) {
+		/* O_EXCL keeps out mounts, other mappings and ourselves; it means something else
+		 * for files, so what it is had to be known first. */
+		(void)close(fd);
+		fd = open(p->path, flags | O_EXCL);
+		if (fd < 0 || fstat(fd, &st) < 0) {
+			(void)err_sys(e, "open %s alone", p->path);
+			return NULL;
+		}
 	}
 	if (lock_whole(fd, p, e) < 0 || settle_size(fd, &st, p, &size, e) < 0)
 		return NULL;

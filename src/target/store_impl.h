@@ -16,7 +16,6 @@ struct store {
 	bool nowait_reads;   /* atomic; the file system understands RWF_NOWAIT */
 	bool nowait_writes;  /* atomic */
 	uint64_t slow_until; /* atomic, monotonic ns: until then writes go through the loop */
-	struct store_watch watch;
 };
 
 /* Take over fd and fill what file and memory have in common. */
@@ -24,8 +23,6 @@ struct store *store_new(int fd, const struct store_params *p, uint64_t size);
 
 /* Do rq with blocking system calls, from rq->impl_int bytes on: 0 or a negative errno. */
 int store_perform(struct store *s, struct blockdev_rq *rq);
-/* Tell the watcher, if there is one, that rq has been carried out. */
-void store_watched(struct store *s, const struct blockdev_rq *rq);
 /* Have rq done by the loop: BLOCKDEV_PENDING. */
 void store_loop_start(struct store_loop *l, struct store *s, struct blockdev_rq *rq);
 void store_loop_post(struct store_loop *l, struct blockdev_rq *rq);

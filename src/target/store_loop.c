@@ -193,8 +193,6 @@ static void ring_answered(struct store_loop *l, struct blockdev_rq *rq, int res)
 		return;
 	}
 	rq->result = res < 0 ? res : 0;
-	if (rq->result == 0)
-		store_watched(s, rq);
 	complete(l, rq);
 }
 
