@@ -28,6 +28,10 @@ enum pv_class {
 	PV_ISCSI_CAPS,
 	PV_SESSION,
 	PV_CONNECTION, /* p: its san_session, aux: which */
+	/* statistics.c */
+	PV_LOGIN_STATS,      /* p: its san_node */
+	PV_SESSION_FAILURES, /* p: its san_node */
+	PV_SESSION_STATS,    /* p: its san_session */
 	/* iscsi_config.c */
 	PV_ISCSI_SERVICE,
 	PV_ISCSI_SERVICE_CAPS,
@@ -67,6 +71,7 @@ enum pv_assoc {
 	PV_ELEMENT_CAPABILITIES,
 	PV_ENDPOINT_OF_PIPE,
 	PV_PIPE_COMPOSITION,
+	PV_STATISTICS_OF,
 	PV_HOSTED_POOL,
 	PV_ALLOCATED_FROM,
 	PV_ELEMENT_SETTING,
@@ -227,10 +232,12 @@ pv_step pv_to_system, pv_to_iscsi_caps, pv_to_iscsi_service, pv_to_iscsi_service
 	pv_to_storage_service, pv_to_controller_service, pv_to_masking_caps;
 pv_step pv_list_nics, pv_list_ips, pv_list_nodes, pv_list_portals, pv_list_groups, pv_list_pools,
 	pv_list_volumes;
-pv_step pv_list_target_ports;
+pv_step pv_list_target_ports, pv_list_sessions;
 pv_step pv_caps_of_pool, pv_pool_of_caps, pv_service_caps_of_pool, pv_pool_of_service_caps,
 	pv_caps_of_storage_service, pv_storage_service_of_caps;
 pv_step pv_list_initiators; /* as iSCSI ports */
+/* A session that shows, or NULL. */
+const struct san_session *pv_session(const struct prov_ctx *c, uint64_t id);
 /* How an initiator's port looks: the part of PV_PORT that is san_session. */
 const struct san_session *pv_initiator(const struct san_state *s, const char *port_name);
 void pv_initiator_fill(const struct prov_ctx *c, const struct san_session *x,
@@ -350,5 +357,5 @@ struct pv_part {
 	const struct prov_edit *edits;
 	size_t n_edits;
 };
-extern const struct pv_part pv_array, pv_ip, pv_target_ports, pv_sessions, pv_iscsi_config,
-	pv_block_services, pv_masking, pv_server, pv_registration;
+extern const struct pv_part pv_array, pv_ip, pv_target_ports, pv_sessions, pv_statistics,
+	pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;

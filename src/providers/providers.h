@@ -21,6 +21,20 @@ struct providers_change {
 	struct san_env env;
 };
 
+/* What the target has counted for one node, for one session, since it was started. */
+struct providers_node_stats {
+	int64_t at_us; /* when it said so */
+	uint64_t logins, negotiate_fails, authenticate_fails, authorize_fails, other_fails, redirects,
+		normal_logouts, other_logouts, session_failures;
+	int64_t last_failure_us;    /* 0: none */
+	char last_failure_kind[64]; /* "negotiate", "authenticate", "authorize", "redirected", ... */
+	char last_failure_initiator[SAN_IQN_MAX + 1], last_failure_address[SAN_PORTAL_TEXT];
+};
+struct providers_session_stats {
+	int64_t at_us;
+	uint64_t commands, read_bytes, write_bytes, digest_errors, timeouts;
+};
+
 /* What the providers show of the server itself (interop namespace).  Borrowed for the life of
  * the module. */
 struct providers_server {
@@ -32,6 +46,11 @@ struct providers_server {
 	uint32_t pull_timeout_s, pull_timeout_max_s; /* as the broker has them */
 	const struct cim_namespace *const *namespaces;
 	size_t n_namespaces;
+	/* The target's counts, a second old at most; false: it does not tell.  Called from any
+	 * thread that reads statistics, which may wait for the target.  NULL: there are none. */
+	bool (*node_stats)(void *ctx, const char *iqn, struct providers_node_stats *ret);
+	bool (*session_stats)(void *ctx, uint64_t id, struct providers_session_stats *ret);
+	void *stats_ctx;
 };
 
 /* Set classes, assocs, methods and edits (and their counts) of m; user, view_*, changes_* and

@@ -24,8 +24,8 @@ static bool shows(const struct san_session *x)
 
 /* ---- sessions ---- */
 
-static bool list_sessions(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
-			  struct pv_pos *pos, struct prov_obj *ret)
+bool pv_list_sessions(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
+		      struct pv_pos *pos, struct prov_obj *ret)
 {
 	const struct san_session *x = pv_next(c, pos, SAN_SESSIONS);
 
@@ -33,7 +33,7 @@ static bool list_sessions(const struct prov_ctx *c, const struct prov_obj *from 
 		x = pv_next(c, pos, SAN_SESSIONS);
 	return pv_set(c, PV_SESSION, x, ret);
 }
-PV_NEXT(session_next, list_sessions)
+PV_NEXT(session_next, pv_list_sessions)
 
 static void session_keys(const struct prov_ctx *c, const struct prov_obj *o, struct cim_value *ret)
 {
@@ -42,7 +42,7 @@ static void session_keys(const struct prov_ctx *c, const struct prov_obj *o, str
 	ret[0] = pv_instance_id(c, "session", x->obj.id);
 }
 
-static const struct san_session *session_by_id(const struct prov_ctx *c, uint64_t id)
+const struct san_session *pv_session(const struct prov_ctx *c, uint64_t id)
 {
 	const struct san_session *x = san_session(pv_state(c), id);
 
@@ -55,7 +55,7 @@ static bool session_find(const struct prov_ctx *c, const struct cim_value *keys,
 	uint64_t id;
 
 	return pv_instance_id_parse(&keys[0], "session", &id) &&
-	       pv_set(c, PV_SESSION, session_by_id(c, id), ret);
+	       pv_set(c, PV_SESSION, pv_session(c, id), ret);
 }
 
 static void session_fill(const struct prov_ctx *c, const struct prov_obj *o,
@@ -110,7 +110,7 @@ static bool next_session(const struct prov_ctx *c, struct by_session *w)
 	struct prov_obj o;
 
 	w->at = 0;
-	w->x = list_sessions(c, NULL, &w->pos, &o) ? o.p : NULL;
+	w->x = pv_list_sessions(c, NULL, &w->pos, &o) ? o.p : NULL;
 	return w->x;
 }
 
@@ -155,7 +155,7 @@ static bool connection_find(const struct prov_ctx *c, const struct cim_value *ke
 	if (!end || !str_u64(text, (size_t)(end - text), UINT64_MAX, &id) ||
 	    !str_u64(end + 1, strlen(end + 1), UINT16_MAX, &cid))
 		return false;
-	x = session_by_id(c, id);
+	x = pv_session(c, id);
 	for (uint32_t k = 0; x && k < x->n_connections; k++) {
 		struct cim_value key;
 
@@ -404,7 +404,7 @@ static const struct pv_legs composition = {
 	{{{PV_SESSION, PV_CONNECTION},
 	  connections_of_session,
 	  session_of_connection,
-	  list_sessions,
+	  pv_list_sessions,
 	  0}},
 };
 PV_ASSOC(composition)

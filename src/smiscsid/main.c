@@ -22,6 +22,7 @@
 #include "sm/sm.h"
 #include "smiscsid/model.h"
 #include "smiscsid/server.h"
+#include "smiscsid/stats.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, READY_MS = 60000 };
 
@@ -43,6 +44,7 @@ struct daemon {
 	struct engine *engine;
 	struct control *control;
 	struct providers_server shown;
+	struct stats *stats;
 	struct model model;
 	struct sm *sm;
 	const struct prov_module *modules[2];
@@ -296,6 +298,8 @@ static int start(struct daemon *d, struct err *e)
 		.namespaces = namespaces,
 		.n_namespaces = ARRAY_SIZE(namespaces),
 	};
+	d->stats = stats_new(d->control);
+	stats_serve(d->stats, &d->shown);
 	model_init(&d->model, d->control, &d->shown);
 	r = start_broker(d, e);
 	if (r < 0)
@@ -322,6 +326,8 @@ static void stop(struct daemon *d, bool keep)
 	sm_stop(d->sm); /* it is a client of the server */
 	server_free(d->server);
 	broker_free(d->broker);
+	providers_done(&d->model.module);
+	stats_free(d->stats);
 	if (d->control)
 		control_free(d->control, keep);
 	sm_free(d->sm);

@@ -110,6 +110,41 @@ static void see_network(struct box *b)
 	box_apply(b, &ch);
 }
 
+static bool node_stats(void *ctx, const char *iqn, struct providers_node_stats *ret)
+{
+	const struct box *b = ctx;
+
+	if (!b->counts || !streq(iqn, BOX_NODE))
+		return false;
+	*ret = (struct providers_node_stats){
+		.at_us = b->now_us,
+		.logins = 1,
+		.negotiate_fails = 2,
+		.authenticate_fails = 3,
+		.authorize_fails = 4,
+		.other_fails = 5,
+		.redirects = 6,
+		.normal_logouts = 7,
+		.other_logouts = 8,
+		.session_failures = 9,
+		.last_failure_us = b->now_us,
+		.last_failure_kind = "authorize",
+		.last_failure_initiator = "iqn.2026-11.example:i:evil",
+		.last_failure_address = "192.0.2.200:40000",
+	};
+	return true;
+}
+
+static bool session_stats(void *ctx, uint64_t id, struct providers_session_stats *ret)
+{
+	const struct box *b = ctx;
+
+	if (!b->counts || id != 11)
+		return false;
+	*ret = (struct providers_session_stats){b->now_us, 10, 4096, 512, 1, 2};
+	return true;
+}
+
 struct box *box_new(void)
 {
 	static const struct cim_namespace *const spaces[] = {&smiscsi_ns_iscsitarget,
@@ -126,7 +161,10 @@ struct box *box_new(void)
 					      .n_urls = 2,
 					      .authenticates = true,
 					      .namespaces = spaces,
-					      .n_namespaces = 2};
+					      .n_namespaces = 2,
+					      .node_stats = node_stats,
+					      .session_stats = session_stats,
+					      .stats_ctx = b};
 	b->now_us = 1763703123000000; /* 2025-11-21 05:32:03 UTC */
 	b->state = san_state_new(san_host_new(UUID, "box"),
 				 san_settings_new("iqn.2026-11.example"), b->now_us);

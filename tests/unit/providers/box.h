@@ -27,6 +27,7 @@ struct box {
 	uint64_t random;
 	enum prov_outcome outcome; /* of the next write; PROV_OK unless a test sets it */
 	unsigned writes;           /* that changed something */
+	bool counts;               /* the target tells its counts */
 };
 
 struct box *box_new(void);

@@ -520,6 +520,48 @@ TEST(a_portal_leads_to_the_connections_that_came_through_it)
 		  "smiscsi:connection:11:7 smiscsi:connection:12:7 smiscsi:connection:13:7 ");
 }
 
+/* ---- statistics ---- */
+
+TEST(counts_are_the_targets_and_NULL_while_it_does_not_tell)
+{
+	AUTO(box) b = box_new();
+	auto_free char *logins = NULL, *failures = NULL;
+	const char *session = "MSISCSITARGET_iSCSISessionStatistics.InstanceID="
+			      "\"smiscsi:session-statistics:11\"";
+	uint64_t id;
+
+	fill_box(b);
+	id = san_node_by_iqn(b->state, BOX_NODE)->obj.id;
+	logins = xasprintf("MSISCSITARGET_iSCSILoginStatistics.InstanceID="
+			   "\"smiscsi:login-statistics:%" PRIu64 "\"",
+			   id);
+	failures = xasprintf("MSISCSITARGET_iSCSISessionFailures.InstanceID="
+			     "\"smiscsi:session-failures:%" PRIu64 "\"",
+			     id);
+	CHECK_STR(box_get(b, logins, "SuccessfulLogins"), "NULL");
+	CHECK_STR(box_get(b, logins, "LastLoginFailureType"), "NULL");
+	CHECK_STR(box_get(b, failures, "SessionFailures"), "NULL");
+	CHECK_STR(box_get(b, session, "BytesTransmitted"), "NULL");
+	b->counts = true;
+	CHECK_STR(box_get(b, logins, "SuccessfulLogins"), "1");
+	CHECK_STR(box_get(b, logins, "LoginFailures"), "14");
+	CHECK_STR(box_get(b, logins, "LoginRedirects"), "6");
+	CHECK_STR(box_get(b, logins, "LastLoginFailureType"), "4");
+	CHECK_STR(box_get(b, logins, "LastLoginFailureRemoteNodeName"),
+		  "iqn.2026-11.example:i:evil");
+	CHECK_STR(box_get(b, logins, "LastLoginFailureRemoteAddress"), "3221226184");
+	CHECK_STR(box_get(b, failures, "SessionFailures"), "9");
+	CHECK_STR(box_get(b, session, "BytesTransmitted"), "4096");
+	CHECK_STR(box_get(b, session, "BytesReceived"), "512");
+	/* of another session it does not tell */
+	CHECK_STR(box_get(b, "MSISCSITARGET_iSCSISessionStatistics.InstanceID="
+			     "\"smiscsi:session-statistics:12\"",
+			  "BytesReceived"),
+		  "NULL");
+	CHECK_STR(box_names(b, session, "CIM_ElementStatisticalData", NULL), "smiscsi:session:11 ");
+	CHECK_STR(box_names(b, logins, "CIM_ElementStatisticalData", NULL), BOX_NODE " ");
+}
+
 /* ---- interop ---- */
 
 TEST(interop_has_one_object_manager_on_one_system_with_all_namespaces)
