@@ -170,6 +170,8 @@ def everything():
                 continue
             # free space and the time of the last change of a status are measured anew
             measured = ("RemainingManagedSpace", "TotalManagedSpace", "TimeOfLastStateChange")
+            if i.cls.endswith("AllocatedFromStoragePool"):
+                measured += ("SpaceConsumed",)  # by the pool: what its file system has used
             out[i.path] = {k: v for k, v in i.items() if k not in measured}
     return out
 
