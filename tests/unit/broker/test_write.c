@@ -306,6 +306,32 @@ TEST(arrays_of_references_are_resolved_one_by_one)
 	CHECK_INT(ask_go(nothing), CIM_OK);
 }
 
+TEST(an_embedded_instance_is_checked_against_its_own_class)
+{
+	static const struct {
+		const char *cls, *prop, *value;
+		enum cim_status status;
+	} tries[] = {
+		{"TOY_EthPort", "Speed", "7", CIM_OK},
+		{"toy_ethport", "speed", NULL, CIM_OK},
+		{"TOY_Nothing", "Speed", "7", CIM_ERR_INVALID_PARAMETER},
+		{"TOY_EthPort", "Nonsense", "7", CIM_ERR_INVALID_PARAMETER},
+		{"TOY_EthPort", "Speed", "fast", CIM_ERR_INVALID_PARAMETER},
+	};
+	AUTO(toy) t = toy_new(1, TOY_INLINE, NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		AUTO(ask) k = call(t, HOST, "Resolve");
+		struct cim_named prop = {.name = tries[i].prop};
+		struct cim_raw_instance raw = {tries[i].cls, &prop, 1, NULL};
+
+		prop.v = cim_str(tries[i].value);
+		prop.v.type = CIM_UNTYPED;
+		ask_named(k, "Goal")->v = cim_object((const void *)&raw);
+		CHECK_STR(cim_status_name(ask_go(k)), cim_status_name(tries[i].status));
+	}
+}
+
 /* ---- intrinsic changes ---- */
 
 static struct ask *edit(struct toy *t, enum cim_op op, const char *cls, const char *path)
