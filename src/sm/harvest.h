@@ -52,6 +52,8 @@
 	K(TCP, "CIM_TCPProtocolEndpoint", NULL, 1, IMPL, SystemName, OperationalStatus) \
 	K(IP, "CIM_IPProtocolEndpoint", NULL, 1, IMPL, Name, OperationalStatus) \
 	K(PORT, "CIM_NetworkPort", "CIM_EthernetPort", 1, IMPL, SystemName, UsageRestriction) \
+	K(PEP, "CIM_ProtocolEndpoint", NULL, 1, IMPL, SystemName, ProtocolIFType) \
+	K(ACTIVE, "CIM_ActiveConnection", NULL, 1, IMPL, Antecedent, Dependent) \
 	K(BINDS, "CIM_BindsTo", NULL, 1, IMPL, Antecedent, Dependent) \
 	K(SAPIMPL, "CIM_DeviceSAPImplementation", NULL, 1, IMPL, Antecedent, Dependent) \
 	K(POOL, "CIM_StoragePool", NULL, 1, IMPL, InstanceID, StatusDescriptions) \
@@ -160,6 +162,12 @@ enum src_where { SRC_INTEROP, SRC_IMPL };
 	P(PORT, PortNumber, CIM_UINT16, false)                                                 \
 	P(PORT, PortType, CIM_UINT16, false)                                                   \
 	P(PORT, UsageRestriction, CIM_UINT16, false)                                           \
+	P(PEP, SystemName, CIM_STRING, false)                                                  \
+	P(PEP, Name, CIM_STRING, false)                                                        \
+	P(PEP, NameFormat, CIM_STRING, false)                                                  \
+	P(PEP, ProtocolIFType, CIM_UINT16, false)                                              \
+	P(ACTIVE, Antecedent, CIM_REF, false)                                                  \
+	P(ACTIVE, Dependent, CIM_REF, false)                                                   \
 	P(BINDS, Antecedent, CIM_REF, false)                                                   \
 	P(BINDS, Dependent, CIM_REF, false)                                                    \
 	P(SAPIMPL, Antecedent, CIM_REF, false)                                                 \

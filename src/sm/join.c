@@ -233,8 +233,7 @@ static void make_provider(struct joining *j)
 		j->full = true;
 		return;
 	}
-	EACH(j, PROFILE, x)
-	{
+	EACH (j, PROFILE, x) {
 		const char *name = text(SRC(x, PROFILE, RegisteredName));
 		const char *version = text(SRC(x, PROFILE, RegisteredVersion));
 		const struct cim_value *org = SRC(x, PROFILE, RegisteredOrganization);
@@ -255,19 +254,18 @@ static void make_provider(struct joining *j)
 			versions[n_names++] = cim_str(version ? version : "");
 		}
 	}
-	EACH(j, NS, x)
-	{
+	EACH (j, NS, x) {
 		const char *name = text(SRC(x, NS, Name));
 
 		if (name)
 			spaces[n_spaces++] = cim_str(name);
 	}
-	EACH(j, COMM, x)
-	if (!comm || SRC(x, COMM, CommunicationMechanism)->u == 2)
-		comm = x;
-	EACH(j, ESW, x)
-	if (om && find(j, SRC_MANAGER, &x->ref[1]) == om && !sw)
-		sw = find(j, SRC_ISW, &x->ref[0]);
+	EACH (j, COMM, x)
+		if (!comm || SRC(x, COMM, CommunicationMechanism)->u == 2)
+			comm = x;
+	EACH (j, ESW, x)
+		if (om && find(j, SRC_MANAGER, &x->ref[1]) == om && !sw)
+			sw = find(j, SRC_ISW, &x->ref[0]);
 	if (!sw && harvest_count(j->h, SRC_ISW) == 1)
 		sw = harvest_first(j->h, SRC_ISW);
 
@@ -375,8 +373,7 @@ static void make_systems(struct joining *j)
 	uint32_t n = 0;
 
 	/* what an autonomous profile's conformance points to: arrays, not their controllers */
-	EACH(j, CONFORMS, c)
-	{
+	EACH (j, CONFORMS, c) {
 		struct src_obj *p = find(j, SRC_PROFILE, &c->ref[0]);
 		struct src_obj *s = find(j, SRC_SYSTEM, &c->ref[1]);
 
@@ -386,8 +383,7 @@ static void make_systems(struct joining *j)
 		n++;
 	}
 	if (!n) /* no conformance: a storage system (3) or block server (15) says so itself */
-		EACH(j, SYSTEM, s)
-		{
+		EACH (j, SYSTEM, s) {
 			const struct cim_value *d = SRC(s, SYSTEM, Dedicated);
 
 			if (in_list(d, 3) || in_list(d, 15)) {
@@ -396,10 +392,9 @@ static void make_systems(struct joining *j)
 			}
 		}
 	if (!n)
-		EACH(j, SYSTEM, s)
-	make_system(j, s);
-	EACH(j, SYSPKG, x)
-	{
+		EACH (j, SYSTEM, s)
+			make_system(j, s);
+	EACH (j, SYSPKG, x) {
 		struct src_obj *s = find(j, SRC_SYSTEM, &x->ref[1]);
 		struct src_obj *p = find(j, SRC_PACKAGE, &x->ref[0]);
 
@@ -416,8 +411,7 @@ static void make_systems(struct joining *j)
 		put(j, o, MSFT_SMSystem_P_SerialNumber, SRC(p, PACKAGE, SerialNumber));
 		put(j, o, MSFT_SMSystem_P_Tag, SRC(p, PACKAGE, Tag));
 	}
-	EACH(j, INSTSW, x)
-	{
+	EACH (j, INSTSW, x) {
 		struct src_obj *s = find(j, SRC_SYSTEM, &x->ref[0]);
 		struct src_obj *w = find(j, SRC_SW, &x->ref[1]);
 
@@ -551,8 +545,7 @@ static uint32_t caps_owner(struct joining *j, const struct src_obj *caps)
 {
 	if (sm_image_count(j->img, SM_SYSTEM) < 2)
 		return 0;
-	EACH(j, ELEMCAP, x)
-	{
+	EACH (j, ELEMCAP, x) {
 		const char *name;
 		size_t n;
 
@@ -649,8 +642,7 @@ static void apply_hosts(struct joining *j, struct sm_object *o, const struct src
 
 static void make_caps(struct joining *j)
 {
-	EACH(j, SYSTEM, s)
-	{
+	EACH (j, SYSTEM, s) {
 		struct sm_object *o = s->out ? add(j, SM_CAPS, &s->id, NULL) : NULL;
 
 		if (!o)
@@ -659,16 +651,16 @@ static void make_caps(struct joining *j)
 		caps_defaults(j, o);
 		sm_image_link(j->img, SM_SYSTEM_CAPS, s->out - 1, o->num);
 	}
-	EACH(j, CAPMASK, c)
-	apply_caps(j, c, apply_masking);
-	EACH(j, CAPCONF, c)
-	apply_caps(j, c, apply_storage);
-	EACH(j, CAPREPL, c)
-	apply_caps(j, c, apply_replication);
-	EACH(j, CAPISCSI, c)
-	apply_caps(j, c, apply_iscsi);
-	EACH(j, CLIENT, c)
-	apply_caps(j, c, apply_hosts);
+	EACH (j, CAPMASK, c)
+		apply_caps(j, c, apply_masking);
+	EACH (j, CAPCONF, c)
+		apply_caps(j, c, apply_storage);
+	EACH (j, CAPREPL, c)
+		apply_caps(j, c, apply_replication);
+	EACH (j, CAPISCSI, c)
+		apply_caps(j, c, apply_iscsi);
+	EACH (j, CLIENT, c)
+		apply_caps(j, c, apply_hosts);
 }
 
 /* ---- endpoints and portals ---- */
@@ -782,6 +774,8 @@ static bool ends(struct joining *j, struct src_obj *assoc, enum src_kind a, enum
 	return false;
 }
 
+enum { ROLE_INITIATOR = 2 };
+
 static void make_endpoints(struct joining *j)
 {
 	struct multi portals = multi_of(harvest_count(j->h, SRC_TCP)); /* by TCP endpoint */
@@ -792,22 +786,22 @@ static void make_endpoints(struct joining *j)
 					   sizeof(struct src_obj *));
 	struct src_obj *x, *y;
 
-	EACH(j, PORT, p)
-	port_at[p->num] = p;
-	EACH(j, EP, ep)
-	make_endpoint(j, ep);
-	EACH(j, SAPIMPL, l)
-	{
+	EACH (j, PORT, p)
+		port_at[p->num] = p;
+	/* ports of initiators that are logged in come and go; they aren't the system's */
+	EACH (j, EP, ep)
+		if (SRC(ep, EP, Role)->u != ROLE_INITIATOR)
+			make_endpoint(j, ep);
+	EACH (j, SAPIMPL, l) {
 		if (ends(j, l, SRC_PORT, SRC_IP, &x, &y))
 			multi_add(&ports, y->num, x->num);
 		else if (ends(j, l, SRC_PORT, SRC_EP, &x, &y) && y->out)
 			endpoint_port(j, sm_image_edit(j->img, SM_ENDPOINT, y->out - 1), x);
 	}
-	EACH(j, BINDS, l)
-	if (ends(j, l, SRC_IP, SRC_TCP, &x, &y))
-		make_portal(j, y, x, &portals, portal_ip);
-	EACH(j, BINDS, l)
-	{
+	EACH (j, BINDS, l)
+		if (ends(j, l, SRC_IP, SRC_TCP, &x, &y))
+			make_portal(j, y, x, &portals, portal_ip);
+	EACH (j, BINDS, l) {
 		if (!ends(j, l, SRC_TCP, SRC_EP, &x, &y)) {
 			if (!ends(j, l, SRC_IP, SRC_TCP, &x, &y))
 				dangling(j, l);
@@ -817,8 +811,7 @@ static void make_endpoints(struct joining *j)
 			continue;
 		struct sm_object *o = sm_image_edit(j->img, SM_ENDPOINT, y->out - 1);
 
-		MULTI_EACH(&portals, x->num, i)
-		{
+		MULTI_EACH (&portals, x->num, i) {
 			uint32_t portal = portals.to[i - 1];
 			struct sm_object *p = sm_image_edit(j->img, SM_PORTAL, portal);
 			const struct cim_value *v4 =
@@ -839,6 +832,42 @@ static void make_endpoints(struct joining *j)
 	multi_done(&ports);
 	free(portal_ip);
 	free(port_at);
+}
+
+/* ---- Fibre Channel ---- */
+
+enum { IFTYPE_FIBRE_CHANNEL = 56 };
+
+static void connect_to(struct joining *j, const struct src_obj *a, const struct src_obj *b)
+{
+	struct sm_object *o = sm_image_edit(j->img, SM_PROTOCOL, a->out - 1);
+
+	put(j, o, MSFT_SMProtocolEndpoint_P_ConnectedName, SRC(b, PEP, Name));
+	put(j, o, MSFT_SMProtocolEndpoint_P_ConnectedNameFormat, SRC(b, PEP, NameFormat));
+	put(j, o, MSFT_SMProtocolEndpoint_P_ConnectedSystemName, SRC(b, PEP, SystemName));
+}
+
+static void make_protocol_endpoints(struct joining *j)
+{
+	struct src_obj *x, *y;
+
+	EACH (j, PEP, p) {
+		struct sm_object *o = SRC(p, PEP, ProtocolIFType)->u == IFTYPE_FIBRE_CHANNEL
+					      ? add(j, SM_PROTOCOL, &p->id, NULL)
+					      : NULL;
+
+		if (!o)
+			continue;
+		p->out = o->num + 1;
+		put(j, o, MSFT_SMProtocolEndpoint_P_Name, SRC(p, PEP, Name));
+		put(j, o, MSFT_SMProtocolEndpoint_P_NameFormat, SRC(p, PEP, NameFormat));
+		put(j, o, MSFT_SMProtocolEndpoint_P_SystemName, SRC(p, PEP, SystemName));
+	}
+	EACH (j, ACTIVE, l)
+		if (ends(j, l, SRC_PEP, SRC_PEP, &x, &y) && x->out && y->out) {
+			connect_to(j, x, y);
+			connect_to(j, y, x);
+		}
 }
 
 /* ---- pools and volumes ---- */
@@ -1094,10 +1123,9 @@ static void make_pools(struct joining *j)
 	uint8_t *hosted = xcalloc((size_t)harvest_count(j->h, SRC_POOL) + 1, 1);
 	uint8_t *capable = xcalloc((size_t)harvest_count(j->h, SRC_POOL) + 1, 1);
 
-	EACH(j, POOL, p)
-	make_pool(j, p);
-	EACH(j, HOSTEDPOOL, l)
-	{
+	EACH (j, POOL, p)
+		make_pool(j, p);
+	EACH (j, HOSTEDPOOL, l) {
 		if (!ends(j, l, SRC_SYSTEM, SRC_POOL, &x, &y)) {
 			dangling(j, l);
 			continue;
@@ -1107,16 +1135,15 @@ static void make_pools(struct joining *j)
 			hosted[y->num] = 1;
 		}
 	}
-	EACH(j, POOL, p)
-	if (p->out && !hosted[p->num])
-		link_system(j, SM_SYSTEM_POOL, system_of(j, NULL, 0), p->out - 1);
-	EACH(j, SETTING, s)
-	make_setting(j, s);
-	EACH(j, CAPSETTING, l)
-	if (ends(j, l, SRC_POOLCAP, SRC_SETTING, &x, &y) && y->out)
-		multi_add(&settings, x->num, y->out - 1);
-	EACH(j, ELEMCAP, l)
-	{
+	EACH (j, POOL, p)
+		if (p->out && !hosted[p->num])
+			link_system(j, SM_SYSTEM_POOL, system_of(j, NULL, 0), p->out - 1);
+	EACH (j, SETTING, s)
+		make_setting(j, s);
+	EACH (j, CAPSETTING, l)
+		if (ends(j, l, SRC_POOLCAP, SRC_SETTING, &x, &y) && y->out)
+			multi_add(&settings, x->num, y->out - 1);
+	EACH (j, ELEMCAP, l) {
 		x = find(j, SRC_POOL, &l->ref[0]);
 		y = find(j, SRC_POOLCAP, &l->ref[1]);
 		if (!x || !y || !x->out)
@@ -1125,8 +1152,7 @@ static void make_pools(struct joining *j)
 
 		capable[x->num] = 1;
 		pool_caps(j, o, y);
-		MULTI_EACH(&settings, y->num, i)
-		{
+		MULTI_EACH (&settings, y->num, i) {
 			struct sm_object *s = sm_image_edit(j->img, SM_SETTING, settings.to[i - 1]);
 
 			sm_image_link(j->img, SM_POOL_SETTING, o->num, s->num);
@@ -1137,21 +1163,19 @@ static void make_pools(struct joining *j)
 	}
 	/* arrays with one capabilities object for all pools tie it to a service, or to nothing */
 	if (n_caps == 1)
-		EACH(j, POOL, p)
-	if (p->out && !capable[p->num])
-		pool_caps(j, sm_image_edit(j->img, SM_POOL, p->out - 1),
-			  harvest_first(j->h, SRC_POOLCAP));
-	EACH(j, VOLUME, v)
-	make_volume(j, v);
-	EACH(j, ELEMSET, l)
-	{
+		EACH (j, POOL, p)
+			if (p->out && !capable[p->num])
+				pool_caps(j, sm_image_edit(j->img, SM_POOL, p->out - 1),
+					  harvest_first(j->h, SRC_POOLCAP));
+	EACH (j, VOLUME, v)
+		make_volume(j, v);
+	EACH (j, ELEMSET, l) {
 		x = find(j, SRC_VOLUME, &l->ref[0]);
 		y = find(j, SRC_SETTING, &l->ref[1]);
 		if (x && y && x->out)
 			volume_setting(j, sm_image_edit(j->img, SM_VOLUME, x->out - 1), y);
 	}
-	EACH(j, ALLOC, l)
-	{
+	EACH (j, ALLOC, l) {
 		x = find(j, SRC_POOL, &l->ref[0]);
 		if (x && (y = find(j, SRC_VOLUME, &l->ref[1]))) {
 			if (x->out && y->out)
@@ -1175,8 +1199,7 @@ static void make_hwids(struct joining *j)
 	struct cim_value windows = cim_u16(15);
 	struct cim_value dflt = cim_array(CIM_UINT16, &windows, 1);
 
-	EACH(j, HWID, h)
-	{
+	EACH (j, HWID, h) {
 		struct sm_object *o = add(j, SM_HWID, &h->id, NULL);
 
 		if (!o)
@@ -1190,8 +1213,7 @@ static void make_hwids(struct joining *j)
 			  sm_host_type_name);
 		link_system(j, SM_SYSTEM_HWID, system_of(j, NULL, 0), o->num);
 	}
-	EACH(j, ELEMSET, l)
-	{
+	EACH (j, ELEMSET, l) {
 		struct src_obj *h = find(j, SRC_HWID, &l->ref[0]);
 		struct src_obj *c = find(j, SRC_CLIENT, &l->ref[1]);
 
@@ -1230,31 +1252,31 @@ static void make_groups(struct joining *j)
 	struct src_obj *x, *y;
 
 	/* A controller is a masking view; an iSCSI node is one, too, where units hang on it. */
-	EACH(j, UNIT, l)
-	if (ends(j, l, SRC_CTRL, SRC_VOLUME, &x, &y))
-		make_group(j, x);
-	else
-		dangling(j, l);
-	EACH(j, AUTHTGT, l)
-	if (ends(j, l, SRC_PRIV, SRC_CTRL, &x, &y))
-		make_group(j, y);
-	EACH(j, CTRL, c)
-	if (SRC(c, CTRL, NameFormat)->u != NAMEFORMAT_ISCSI)
-		make_group(j, c);
+	EACH (j, UNIT, l)
+		if (ends(j, l, SRC_CTRL, SRC_VOLUME, &x, &y))
+			make_group(j, x);
+		else
+			dangling(j, l);
+	EACH (j, AUTHTGT, l)
+		if (ends(j, l, SRC_PRIV, SRC_CTRL, &x, &y))
+			make_group(j, y);
+	EACH (j, CTRL, c)
+		if (SRC(c, CTRL, NameFormat)->u != NAMEFORMAT_ISCSI)
+			make_group(j, c);
 
-	EACH(j, UNIT, l)
-	if (ends(j, l, SRC_CTRL, SRC_VOLUME, &x, &y) && x->out && y->out)
-		sm_image_link(j->img, SM_GROUP_VOLUME, x->out - 1, y->out - 1);
-	EACH(j, SAPAVAIL, l)
-	if (ends(j, l, SRC_CTRL, SRC_EP, &x, &y) && x->out && y->out)
-		sm_image_link(j->img, SM_GROUP_ENDPOINT, x->out - 1, y->out - 1);
-	EACH(j, AUTHTGT, l)
-	if (ends(j, l, SRC_PRIV, SRC_CTRL, &x, &y) && y->out)
-		multi_add(&views, x->num, y->out - 1);
-	EACH(j, AUTHSUBJ, l)
-	if (ends(j, l, SRC_PRIV, SRC_HWID, &x, &y) && y->out)
-		MULTI_EACH(&views, x->num, i)
-	sm_image_link(j->img, SM_GROUP_HWID, views.to[i - 1], y->out - 1);
+	EACH (j, UNIT, l)
+		if (ends(j, l, SRC_CTRL, SRC_VOLUME, &x, &y) && x->out && y->out)
+			sm_image_link(j->img, SM_GROUP_VOLUME, x->out - 1, y->out - 1);
+	EACH (j, SAPAVAIL, l)
+		if (ends(j, l, SRC_CTRL, SRC_EP, &x, &y) && x->out && y->out)
+			sm_image_link(j->img, SM_GROUP_ENDPOINT, x->out - 1, y->out - 1);
+	EACH (j, AUTHTGT, l)
+		if (ends(j, l, SRC_PRIV, SRC_CTRL, &x, &y) && y->out)
+			multi_add(&views, x->num, y->out - 1);
+	EACH (j, AUTHSUBJ, l)
+		if (ends(j, l, SRC_PRIV, SRC_HWID, &x, &y) && y->out)
+			MULTI_EACH (&views, x->num, i)
+				sm_image_link(j->img, SM_GROUP_HWID, views.to[i - 1], y->out - 1);
 	multi_done(&views);
 }
 
@@ -1264,8 +1286,7 @@ static void make_jobs(struct joining *j)
 {
 	struct src_obj *x, *y;
 
-	EACH(j, JOB, s)
-	{
+	EACH (j, JOB, s) {
 		struct sm_object *o = add(j, SM_JOB, &s->id, NULL);
 
 		if (!o)
@@ -1288,8 +1309,7 @@ static void make_jobs(struct joining *j)
 		COPY(TimeSubmitted);
 #undef COPY
 	}
-	EACH(j, AFFECTED, l)
-	{
+	EACH (j, AFFECTED, l) {
 		if (ends(j, l, SRC_JOB, SRC_POOL, &x, &y) && x->out && y->out)
 			sm_image_link(j->img, SM_JOB_POOL, x->out - 1, y->out - 1);
 		else if (ends(j, l, SRC_JOB, SRC_CTRL, &x, &y) && x->out && y->out)
@@ -1360,6 +1380,7 @@ int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm
 	make_systems(&j);
 	make_caps(&j);
 	make_endpoints(&j);
+	make_protocol_endpoints(&j);
 	make_pools(&j);
 	make_hwids(&j);
 	make_groups(&j);

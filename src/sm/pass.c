@@ -153,6 +153,19 @@ static size_t find_namespaces(struct pass *p, const char **list)
 	return n;
 }
 
+/* CIM_ProtocolEndpoint is the superclass of what is read by name already; what else there may be
+ * belongs to Fibre Channel. */
+static bool has_fibre_channel(const struct pass *p)
+{
+	for (struct src_obj *o = harvest_first(p->h, SRC_PROFILE); o; o = o->next) {
+		const struct cim_value *v = SRC(o, PROFILE, RegisteredName);
+
+		if (v->kind == CIM_V_SCALAR && (strstr(v->s, "FC") || strstr(v->s, "Fabric")))
+			return true;
+	}
+	return false;
+}
+
 int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level,
 	     struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
 	     void *ctx, struct pass_result *ret, struct err *e)
@@ -176,6 +189,8 @@ int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32
 			progress(ctx, ++done, total);
 	}
 	n = find_namespaces(&p, spaces);
+	bool fibre_channel = has_fibre_channel(&p);
+
 	total = done + (unsigned)n * (SRC_N - done);
 	for (size_t i = 0; i < n; i++)
 		for (int k = 0; k < SRC_N; k++) {
@@ -183,7 +198,8 @@ int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32
 
 			if (ki->where != SRC_IMPL)
 				continue;
-			if (ki->level <= level) {
+			if (ki->level <= level &&
+			    (fibre_channel || (k != SRC_PEP && k != SRC_ACTIVE))) {
 				r = read_kind(&p, spaces[i], (enum src_kind)k, e);
 				if (r < 0)
 					return r;

@@ -496,7 +496,8 @@ static void provider_pass(struct provider *p)
 		wait = LOCAL_RETRY_MS * 1000000ULL;
 	else if (p->failed && wait > RETRY_S * 1000000000ULL)
 		wait = RETRY_S * 1000000000ULL;
-	p->due_ns = now + wait;
+	/* up to a tenth sooner, so that a fleet isn't read all at once for ever */
+	p->due_ns = now + wait - wait / 1000 * (str_hash(p->id, strlen(p->id)) % 100);
 	publish(sm);
 	if (p->local)
 		pthread_cond_broadcast(&sm->local_done);

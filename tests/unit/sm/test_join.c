@@ -222,7 +222,7 @@ TEST(object_ids_are_the_same_whenever_the_same_objects_are_shown)
 
 		if (round) /* something new in front, other values */
 			say(h, SRC_EP, EP("0"), "Role=3", NULL);
-		say(h, SRC_EP, EP("a"), round ? "Role=3" : "Role=2", NULL);
+		say(h, SRC_EP, EP("a"), round ? "Role=3" : "Role=4", NULL);
 		AUTO(sm_image) img = joined(h);
 
 		snprintf(first[round], sizeof(first[round]), "%s",
@@ -339,6 +339,37 @@ TEST(an_endpoint_takes_link_facts_from_the_nic_below_its_portal)
 	CHECK_INT(get(img, SM_ENDPOINT, 0, MSFT_SMEndpoint_P_PortType)->u, 53);
 	CHECK_STR(get(img, SM_ENDPOINT, 0, MSFT_SMEndpoint_P_NetworkAddresses)->a[0].s,
 		  "020000000001");
+}
+
+TEST(fibre_channel_endpoints_say_what_they_are_connected_to)
+{
+	AUTO(harvest) h = array();
+
+	say(h, SRC_PEP, "T_PEP.Name=\"50:01\"", "Name=5001", "NameFormat=WWPN", "SystemName=array1",
+	    "ProtocolIFType=56", NULL);
+	say(h, SRC_PEP, "T_PEP.Name=\"50:02\"", "Name=5002", "NameFormat=WWPN", "SystemName=switch",
+	    "ProtocolIFType=56", NULL);
+	say(h, SRC_PEP, "T_PEP.Name=\"eth\"", "Name=eth", "ProtocolIFType=6", NULL);
+	tie(h, SRC_ACTIVE, "Antecedent", "T_PEP.Name=\"50:01\"", "Dependent",
+	    "T_PEP.Name=\"50:02\"");
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_count(img, SM_PROTOCOL), 2);
+	CHECK_STR(str(img, SM_PROTOCOL, 0, MSFT_SMProtocolEndpoint_P_ConnectedName), "5002");
+	CHECK_STR(str(img, SM_PROTOCOL, 0, MSFT_SMProtocolEndpoint_P_ConnectedSystemName),
+		  "switch");
+	CHECK_STR(str(img, SM_PROTOCOL, 1, MSFT_SMProtocolEndpoint_P_ConnectedName), "5001");
+}
+
+TEST(ports_of_initiators_that_are_logged_in_are_not_the_systems)
+{
+	AUTO(harvest) h = array();
+
+	say(h, SRC_EP, EP("iqn.host,i,0x1"), "Role=2", NULL);
+	say(h, SRC_EP, EP("iqn.x,t,0x0001"), "Role=3", NULL);
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_count(img, SM_ENDPOINT), 1);
 }
 
 TEST(a_provider_that_says_too_much_is_cut_off)
