@@ -21,6 +21,7 @@ struct write {
 	struct arena *arena;
 	struct input in;
 	struct output out;
+	enum { NOT_RUN, REFUSED, AGREED } body; /* what it said when it ran for good */
 	pthread_mutex_t lock;
 	bool done;
 	struct broker_op *op; /* NULL once closed: nobody waits any more */
@@ -349,7 +350,8 @@ static bool run_for_good(struct prov_write *pw, const void *view, void *changes)
 	if (!keep_output(w))
 		w->out.status = refuse(&w->out.e, CIM_ERR_FAILED,
 				       "the request needs more memory than allowed");
-	return wants_writing(w->in.mod, &w->out, changes);
+	w->body = wants_writing(w->in.mod, &w->out, changes) ? AGREED : REFUSED;
+	return w->body == AGREED;
 }
 
 /* The body agreed, but the change could not be made durable or real. */
@@ -375,7 +377,9 @@ static void done(struct prov_write *pw, enum prov_outcome o, const struct err *e
 	struct write *w = container_of(pw, struct write, pub);
 	struct broker_op *op;
 
-	if (o == PROV_FAILED || o == PROV_TIMEOUT || o == PROV_BUSY)
+	/* The body's answer counts only if what became of the change is what the body wanted:
+	 * nobody is told of a success that wasn't. */
+	if (w->body == NOT_RUN || o != (w->body == AGREED ? PROV_OK : PROV_REFUSED))
 		put_failure(w, o, e);
 	(void)pthread_mutex_lock(&w->lock);
 	op = w->op;

@@ -113,7 +113,7 @@ TEST(a_writer_that_fails_has_a_code_of_its_own_for_each_way)
 	static const struct {
 		enum prov_outcome outcome;
 		uint32_t ret;
-	} tries[] = {{PROV_FAILED, 4}, {PROV_TIMEOUT, 3}, {PROV_BUSY, 6}};
+	} tries[] = {{PROV_FAILED, 4}, {PROV_TIMEOUT, 3}, {PROV_BUSY, 6}, {PROV_REFUSED, 4}};
 	AUTO(toy) t = toy_new(1, TOY_INLINE, NULL);
 
 	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
@@ -131,6 +131,23 @@ TEST(a_writer_that_fails_has_a_code_of_its_own_for_each_way)
 		CHECK_STR(del->ans->text, "the toy is broken");
 	}
 	CHECK_STR(alias(t), "box");
+}
+
+TEST(a_writer_that_never_runs_the_body_has_not_succeeded)
+{
+	static const enum prov_outcome outcomes[] = {PROV_OK, PROV_REFUSED, PROV_FAILED};
+
+	for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++) {
+		AUTO(toy) t = toy_new(1, TOY_HELD, NULL);
+		AUTO(ask) k = call(t, HOST, "Rename");
+
+		ask_value(k, "Alias", "new");
+		ask_open(k);
+		toy_drop(t, outcomes[i]);
+		CHECK_INT(k->ans->status, CIM_OK);
+		CHECK_INT(k->ans->ret, 4);
+		CHECK_STR(k->ans->text, "the change could not be made");
+	}
 }
 
 TEST(who_goes_away_while_waiting_is_not_woken_and_the_change_is_made)

@@ -384,6 +384,14 @@ void toy_release(struct toy *t)
 	}
 }
 
+void toy_drop(struct toy *t, enum prov_outcome o)
+{
+	struct prov_write *w;
+
+	while ((w = take_write(t)))
+		w->done(w, o, NULL);
+}
+
 static void submit(void *user, struct prov_write *w)
 {
 	struct toy *t = user;

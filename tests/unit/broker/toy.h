@@ -50,5 +50,6 @@ const struct cim_schema *toy_schema(void);
 /* What becomes of the next writes. */
 void toy_outcome(struct toy *t, enum prov_outcome o);
 void toy_release(struct toy *t); /* TOY_HELD: do what is queued, on this thread */
+void toy_drop(struct toy *t, enum prov_outcome o); /* TOY_HELD: end what is queued, unrun */
 int toy_pinned(struct toy *t);   /* views in use beside the published one */
 struct broker_config toy_config(struct toy *t);
