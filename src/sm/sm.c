@@ -531,7 +531,7 @@ static void *provider_main(void *arg)
 			continue;
 		/* changes come in bursts: the next reading takes them all, and a large model
 		 * isn't read all the time */
-		uint64_t rest = p->last_ns * 4 > 700000000 ? 700000000 : p->last_ns * 4;
+		uint64_t rest = p->last_ns * 3 > 400000000 ? 400000000 : p->last_ns * 3;
 
 		if (rest < 20000000)
 			rest = 20000000;
