@@ -293,9 +293,10 @@ static void can_keys(const struct prov_ctx *c, const struct prov_obj *o, struct 
 {
 	const struct san_obj *of = o->p;
 
-	ret[0] = of->kind == SAN_HOST ? PV_TEXT("smiscsi:storage-configuration-capabilities:service")
-				      : pv_instance_id(c, "storage-configuration-capabilities",
-						       of->id);
+	if (of->kind == SAN_HOST)
+		ret[0] = PV_TEXT("smiscsi:storage-configuration-capabilities:service");
+	else
+		ret[0] = pv_instance_id(c, "storage-configuration-capabilities", of->id);
 }
 
 static void can_fill(const struct prov_ctx *c UNUSED, const struct prov_obj *o,

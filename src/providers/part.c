@@ -328,7 +328,8 @@ enum cim_status pv_request_state(struct prov_call *call, enum san_kind kind)
 			       !pv_key_is(period, "00000000000000.000000:000"),
 	};
 
-	call->ret = san_request_state(pv_state(&call->ctx), pv_env(call), &in, pv_changes(call), &call->e);
+	call->ret = san_request_state(pv_state(&call->ctx), pv_env(call), &in, pv_changes(call),
+				      &call->e);
 	return CIM_OK;
 }
 

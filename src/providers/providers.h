@@ -24,10 +24,10 @@ struct providers_change {
 /* What the target has counted for one node, for one session, since it was started. */
 struct providers_node_stats {
 	int64_t at_us; /* when it said so */
-	uint64_t logins, negotiate_fails, authenticate_fails, authorize_fails, other_fails, redirects,
-		normal_logouts, other_logouts, session_failures;
+	uint64_t logins, negotiate_fails, authenticate_fails, authorize_fails, other_fails,
+		redirects, normal_logouts, other_logouts, session_failures;
 	int64_t last_failure_us;    /* 0: none */
-	char last_failure_kind[64]; /* "negotiate", "authenticate", "authorize", "redirected", ... */
+	char last_failure_kind[64]; /* "negotiate", "authenticate", "authorize", ... */
 	char last_failure_initiator[SAN_IQN_MAX + 1], last_failure_address[SAN_PORTAL_TEXT];
 };
 struct providers_session_stats {
@@ -40,7 +40,7 @@ struct providers_session_stats {
 struct providers_server {
 	const char *version;                     /* smiscsi's own */
 	const char *host;                        /* the name clients know the host by */
-	const char *const *urls;                 /* "http://127.0.0.1:5988", ... where CIM-XML is served */
+	const char *const *urls;                 /* of CIM-XML: "http://127.0.0.1:5988" */
 	size_t n_urls;
 	bool authenticates;                      /* false: --no-auth */
 	uint32_t pull_timeout_s, pull_timeout_max_s; /* as the broker has them */

@@ -129,23 +129,21 @@ static bool server_of_manager(const struct prov_ctx *c, const struct prov_obj *f
 
 /* The host is in another namespace than the profiles: the same links are in both, so that they
  * can be followed from either end. */
-#define CONFORMS                                                                                \
-	3,                                                                                      \
-	{                                                                                       \
-		{{PV_PROFILE, PV_PROFILE},                                                      \
-		 autonomous_of_smi_s,                                                           \
-		 smi_s_of_autonomous,                                                           \
-		 list_profiles,                                                                 \
-		 0},                                                                            \
-			{{PV_PROFILE, PV_SYSTEM}, system_of_array, array_of_system, list_profiles, 0}, \
-		{                                                                               \
-			{PV_PROFILE, PV_OBJECT_MANAGER}, manager_of_server, server_of_manager,  \
-				list_profiles, 0                                                \
-		}                                                                               \
+#define CONFORMS(id)                                                                              \
+	{                                                                                         \
+		id, 3,                                                                            \
+		{                                                                                 \
+			{{PV_PROFILE, PV_PROFILE}, autonomous_of_smi_s, smi_s_of_autonomous,      \
+			 list_profiles, 0},                                                       \
+			{{PV_PROFILE, PV_SYSTEM}, system_of_array, array_of_system,               \
+			 list_profiles, 0},                                                       \
+			{{PV_PROFILE, PV_OBJECT_MANAGER}, manager_of_server, server_of_manager,   \
+			 list_profiles, 0},                                                       \
+		}                                                                                 \
 	}
-static const struct pv_legs conforms = {PV_CONFORMS, CONFORMS};
+static const struct pv_legs conforms = CONFORMS(PV_CONFORMS);
 PV_ASSOC(conforms)
-static const struct pv_legs conforms_in = {PV_CONFORMS_IN, CONFORMS};
+static const struct pv_legs conforms_in = CONFORMS(PV_CONFORMS_IN);
 PV_ASSOC(conforms_in)
 
 /* ---- which refer to which ---- */

@@ -239,15 +239,19 @@ PV_ASSOC(mechanisms)
 
 /* The software is in interop and the host is not: the link is in both namespaces, so that it can
  * be followed from either end. */
-#define RUNS                                                                          \
-	2,                                                                            \
-	{                                                                             \
-		{{PV_SOFTWARE, PV_SYSTEM}, pv_to_system, to_software, to_software, 0}, \
-		{{PV_SOFTWARE, PV_OBJECT_MANAGER}, to_manager, to_software, to_software, 0} \
+#define RUNS(id)                                                                            \
+	{                                                                                   \
+		id, 2,                                                                      \
+		{                                                                           \
+			{{PV_SOFTWARE, PV_SYSTEM}, pv_to_system, to_software, to_software,  \
+			 0},                                                                \
+			{{PV_SOFTWARE, PV_OBJECT_MANAGER}, to_manager, to_software,         \
+			 to_software, 0},                                                   \
+		}                                                                           \
 	}
-static const struct pv_legs runs = {PV_ELEMENT_SOFTWARE, RUNS};
+static const struct pv_legs runs = RUNS(PV_ELEMENT_SOFTWARE);
 PV_ASSOC(runs)
-static const struct pv_legs runs_in = {PV_ELEMENT_SOFTWARE_IN, RUNS};
+static const struct pv_legs runs_in = RUNS(PV_ELEMENT_SOFTWARE_IN);
 PV_ASSOC(runs_in)
 
 /* ---- tables ---- */

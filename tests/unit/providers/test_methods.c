@@ -23,8 +23,8 @@ TEST(CreateiSCSINode_gives_the_path_of_a_node_that_is_there)
 					"MSISCSITARGET_SCSIProtocolController."
 					"SystemCreationClassName=\"MSFTSM_ComputerSystem\","
 					"SystemName=\"" UUID "\",CreationClassName="
-					"\"MSISCSITARGET_SCSIProtocolController\",DeviceID=\"" BOX_NODE
-					"\"");
+					"\"MSISCSITARGET_SCSIProtocolController\","
+					"DeviceID=\"" BOX_NODE "\"");
 	CHECK_STR(box_get(b, box_node(BOX_NODE), "ElementName"), "alpha");
 	CHECK_STR(box_names(b, box_node(BOX_NODE), "CIM_SystemDevice", NULL), UUID " ");
 	CHECK_INT(b->writes, 1);
@@ -148,8 +148,8 @@ TEST(CreateiSCSIProtocolEndpoint_checks_in_the_documented_order)
 	} tries[] = {
 		{NULL, "3", NULL, v4, NULL, 5},
 		{v6, "3", NULL, v4, NULL, 5},
-		{"MSISCSITARGET_SCSIProtocolController.DeviceID=\"iqn.2026-11.example:x\"", "3", NULL,
-		 v4, NULL, 4096},
+		{"MSISCSITARGET_SCSIProtocolController.DeviceID=\"iqn.2026-11.example:x\"", "3",
+		 NULL, v4, NULL, 4096},
 		{node, NULL, NULL, v4, NULL, 5},
 		{node, "4", NULL, v4, NULL, 5},
 		{node, "2", NULL, v4, NULL, 4097},
@@ -175,9 +175,10 @@ TEST(CreateiSCSIProtocolEndpoint_checks_in_the_documented_order)
 				       "Role", tries[i].role, "*NetworkPortals", tries[i].portal,
 				       "*NetworkPortals", tries[i].second, NULL);
 		else
-			got = box_call(b, config_service, create, "Role", tries[i].role, "Identifier",
-				       tries[i].identifier, "*NetworkPortals", tries[i].portal,
-				       tries[i].node ? "&iSCSINode" : NULL, tries[i].node, NULL);
+			got = box_call(b, config_service, create, "Role", tries[i].role,
+				       "Identifier", tries[i].identifier, "*NetworkPortals",
+				       tries[i].portal, tries[i].node ? "&iSCSINode" : NULL,
+				       tries[i].node, NULL);
 		if (got != tries[i].want)
 			printf("# try %zu: %s\n", i, box_why());
 		CHECK_INT(got, tries[i].want);
@@ -402,8 +403,8 @@ TEST(an_empty_group_can_be_deleted_but_not_the_default_one)
 
 	CHECK_STR(box_get(b, first, "ElementName"), "default");
 	CHECK_INT(remove_at(b, first), CIM_ERR_FAILED);
-	CHECK_INT(create(b, "MSISCSITARGET_SystemSpecificCollection", "ElementName", "x", NULL, NULL,
-			 text),
+	CHECK_INT(create(b, "MSISCSITARGET_SystemSpecificCollection", "ElementName", "x", NULL,
+			 NULL, text),
 		  CIM_OK);
 	at = strstr(text, "MSISCSITARGET_");
 	CHECK(at != NULL);
