@@ -36,6 +36,15 @@ int pool_open(const char *state_dir, struct pool **ret, struct err *e)
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make %s", path);
+	/* Its name has to be on the disk before anything in it is promised. */
+	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0) {
+		(void)err_sys(e, "sync the state folder %s", state_dir);
+		if (fd >= 0)
+			(void)close(fd);
+		return e->code;
+	}
+	(void)close(fd);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
@@ -89,6 +98,18 @@ static void move_file(struct pool *p, const char *naa, const char *from, const c
 		log_warn(control, "file of volume %s can't be renamed: %m", naa);
 }
 
+/* Durably: after a power failure the file of a volume that has gone must not look like data of
+ * one that is unknown. */
+static int put_aside(struct pool *p, const char *naa, struct err *e)
+{
+	move_file(p, naa, ENGINE_UNIT_SUFFIX, GONE_SUFFIX);
+	if (fsync(p->dir) == 0)
+		return 0;
+	(void)err_sys(e, "put the file of volume %s aside", naa);
+	move_file(p, naa, GONE_SUFFIX, ENGINE_UNIT_SUFFIX);
+	return e ? e->code : -EIO;
+}
+
 static void remove_files(struct pool *p, const char *naa)
 {
 	static const char *const suffixes[] = {ENGINE_UNIT_SUFFIX, ENGINE_PR_SUFFIX, GONE_SUFFIX};
@@ -128,7 +149,7 @@ int pool_prepare(struct pool *p, const struct san_changes *ch, struct err *e)
 		if (!old)
 			r = make_file(p, now, e);
 		else if (!now)
-			move_file(p, old->naa, ENGINE_UNIT_SUFFIX, GONE_SUFFIX);
+			r = put_aside(p, old->naa, e);
 		else if (now->size > old->size)
 			r = grow_file(p, now, e);
 		if (r < 0) {

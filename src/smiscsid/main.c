@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smiscsid - the management server: wiring, start, stop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -98,6 +99,16 @@ static int check_options(struct options *o, struct err *e)
 	return 0;
 }
 
+/* Have the name of a folder that was made just now on the disk. */
+static void sync_parent(const char *dir)
+{
+	auto_free char *parent = xasprintf("%s/..", dir);
+	auto_fd int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		log_warn(smiscsid, "the name of the new folder %s may not be on the disk: %m", dir);
+}
+
 /* The state folder, made when it isn't there, with nobody else allowed in. */
 static int prepare_state(struct daemon *d, struct err *e)
 {
@@ -111,7 +122,9 @@ static int prepare_state(struct daemon *d, struct err *e)
 		(void)mkdir(parent, 0755);
 		*p = '/';
 	}
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+	if (mkdir(dir, 0700) == 0)
+		sync_parent(dir);
+	else if (errno != EEXIST)
 		return err_sys(e, "cannot make the state folder %s", dir);
 	f = fopen(probe, "we");
 	if (!f)
