@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 
-enum { FIRST_BLOCK = 4096 - 64, MAX_BLOCK = 256 * 1024, ALIGN = 16 };
+enum { FIRST_BLOCK = 4096 - 64, MAX_BLOCK = 256 * 1024, KEEP_BLOCK = 64 * 1024, ALIGN = 16 };
 
 struct block {
 	struct block *next;
@@ -40,9 +40,15 @@ struct arena *arena_new(size_t limit)
 	return a;
 }
 
+/* Only the largest block that is worth keeping stays: an arena that serves like requests one
+ * after the other soon holds each of them without malloc. */
 static void drop_others(struct arena *a)
 {
 	struct block *b = a->head;
+
+	for (struct block *k = b; k; k = k->next)
+		if (k->size > a->first->size && k->size <= KEEP_BLOCK)
+			a->first = k;
 
 	while (b) {
 		struct block *next = b->next;

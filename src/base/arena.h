@@ -20,7 +20,7 @@ struct arena *arena_new(size_t limit) MUST_CHECK;
 void arena_free(struct arena *a); /* NULL is fine */
 DEFINE_AUTO(arena, arena_free)
 
-/* Forget all content; keeps the first block, so a reused arena does not malloc. */
+/* Forget all content; keeps one block of a modest size, so a reused arena does not malloc. */
 void arena_reset(struct arena *a);
 
 /* n bytes aligned to 16, contents undefined / zeroed; NULL when over the limit. */

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "base/str.h"
 #include "cimxml/bounds.h"
@@ -29,13 +30,35 @@ static const struct {
 #undef A
 };
 
-static enum xml_el element_of(const char *name)
+/* Where to look first: lengths and end letters tell nearly all elements apart. */
+static unsigned slot_of(const char *name, size_t n)
+{
+	return ((unsigned)n * 33 + (unsigned char)name[0] * 5 + (unsigned char)name[n - 1] * 3 +
+		(unsigned char)name[n / 2]) %
+	       XML_SLOTS;
+}
+
+static void slots_fill(uint8_t slots[static XML_SLOTS])
+{
+	for (unsigned i = X_UNKNOWN + 1; i < X_N; i++) {
+		unsigned at = slot_of(elements[i].name, elements[i].len);
+
+		while (slots[at])
+			at = (at + 1) % XML_SLOTS;
+		slots[at] = (uint8_t)i;
+	}
+}
+
+static enum xml_el element_of(const struct xml *x, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (unsigned i = X_UNKNOWN + 1; i < X_N; i++)
+	for (unsigned at = slot_of(name, n); x->slots[at]; at = (at + 1) % XML_SLOTS) {
+		unsigned i = x->slots[at];
+
 		if (elements[i].len == n && memcmp(elements[i].name, name, n) == 0)
 			return (enum xml_el)i;
+	}
 	return X_UNKNOWN;
 }
 
@@ -142,7 +165,7 @@ static void XMLCALL on_start(void *ctx, const XML_Char *name, const XML_Char **a
 			   CIMXML_DEPTH_MAX);
 		return;
 	}
-	el = element_of(name);
+	el = element_of(x, name);
 	if (x->at && elements[x->at->el].text)
 		el = X_UNKNOWN; /* text and nothing else belongs there */
 	if (el == X_UNKNOWN) {
@@ -247,6 +270,10 @@ static void XMLCALL on_doctype(void *ctx, const XML_Char *name, const XML_Char *
 void xml_init(struct xml *x, size_t value_max)
 {
 	x->text = buf_of(value_max);
+	slots_fill(x->slots);
+	/* expat would ask the kernel for each document */
+	if (getrandom(&x->salt, sizeof(x->salt), GRND_NONBLOCK) != sizeof(x->salt))
+		x->salt = 0;
 }
 
 void xml_done(struct xml *x)
@@ -266,6 +293,8 @@ void xml_begin(struct xml *x, struct arena *a, enum xml_mode mode, struct err *e
 		x->expat = XML_ParserCreate("UTF-8");
 	if (!x->expat)
 		abort();
+	if (x->salt)
+		(void)XML_SetHashSalt(x->expat, x->salt);
 	XML_SetUserData(x->expat, x);
 	XML_SetElementHandler(x->expat, on_start, on_end);
 	XML_SetCharacterDataHandler(x->expat, on_text);

@@ -143,6 +143,8 @@ enum xml_mode {
 	XML_LENIENT, /* ... is left out, with all in it */
 };
 
+enum { XML_SLOTS = 256 };
+
 struct xml {
 	XML_Parser expat;
 	struct arena *arena, *item_arena;
@@ -156,6 +158,8 @@ struct xml {
 	unsigned depth, item_depth, skip_depth;
 	enum xml_fail fail;
 	struct err *e;
+	unsigned long salt; /* of expat's hash tables */
+	uint8_t slots[XML_SLOTS]; /* element names by hash */
 };
 
 /* x is zeroed by the caller, once; xml_done frees. */

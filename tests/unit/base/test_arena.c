@@ -38,3 +38,22 @@ TEST(printf_makes_text_of_exact_length)
 	CHECK_STR(arena_printf(a, "%s,t,0x%04x", "iqn.x", 1U), "iqn.x,t,0x0001");
 	CHECK_STR(arena_strndup(a, "abcdef", 3), "abc");
 }
+
+TEST(a_reset_arena_may_hold_as_much_as_a_new_one)
+{
+	AUTO(arena) a = arena_new(1 << 20);
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 1000; i++) {
+			char *p = arena_alloc(a, 1000);
+
+			CHECK(p != NULL);
+			if (p)
+				memset(p, round, 1000);
+		}
+		CHECK(arena_used(a) >= 1000 * 1000);
+		CHECK(!arena_alloc(a, 1 << 19));
+		arena_reset(a);
+		CHECK_INT(arena_used(a), 0);
+	}
+}
