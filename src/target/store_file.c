@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -14,9 +15,16 @@
 
 #include "target/store_impl.h"
 
+/*
+ * The kernel throttles who dirties pages too fast by up to 200 ms at a time.  An inline write that
+ * took SLOW_WRITE_NS was throttled or only preempted; for a while after one the writes are
+ * looked at more closely, and one that is slow again and gave up the processor of its own accord
+ * was throttled: then the loop isn't made to wait for the next SLOW_PAUSE_NS.
+ */
 enum {
-	SLOW_WRITE_NS = 2000000,    /* an inline write that took longer was throttled ... */
-	SLOW_PAUSE_NS = 1000000000, /* ... so for this long the loop isn't made to wait again */
+	SLOW_WRITE_NS = 5000000,
+	SUSPECT_NS = 100000000,
+	SLOW_PAUSE_NS = 500000000,
 };
 
 static uint64_t now_ns(void)
@@ -125,6 +133,14 @@ int store_perform(struct store *s, struct blockdev_rq *rq)
 
 /* ---- submit ---- */
 
+static long voluntary_sleeps(void)
+{
+	struct rusage u = {0};
+
+	(void)getrusage(RUSAGE_THREAD, &u);
+	return u.ru_nvcsw;
+}
+
 /* What the page cache has is answered now. */
 static bool try_read(struct store *s, struct blockdev_rq *rq)
 {
@@ -147,6 +163,8 @@ static bool try_read(struct store *s, struct blockdev_rq *rq)
 static bool try_write(struct store *s, struct blockdev_rq *rq)
 {
 	uint64_t before, after;
+	bool suspect;
+	long sleeps;
 	int r;
 
 	if (rq->flags & BLOCKDEV_FUA)
@@ -164,9 +182,14 @@ static bool try_write(struct store *s, struct blockdev_rq *rq)
 	before = now_ns();
 	if (before < __atomic_load_n(&s->slow_until, __ATOMIC_RELAXED))
 		return false;
+	suspect = before < __atomic_load_n(&s->suspect_until, __ATOMIC_RELAXED);
+	sleeps = suspect ? voluntary_sleeps() : 0;
 	rq->result = move(s, rq, 0);
 	after = now_ns();
-	if (after - before > SLOW_WRITE_NS)
+	if (after - before < SLOW_WRITE_NS)
+		return true;
+	__atomic_store_n(&s->suspect_until, after + SUSPECT_NS, __ATOMIC_RELAXED);
+	if (suspect && voluntary_sleeps() > sleeps)
 		__atomic_store_n(&s->slow_until, after + SLOW_PAUSE_NS, __ATOMIC_RELAXED);
 	return true;
 }

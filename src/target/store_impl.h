@@ -16,6 +16,7 @@ struct store {
 	bool nowait_reads;   /* atomic; the file system understands RWF_NOWAIT */
 	bool nowait_writes;  /* atomic */
 	uint64_t slow_until; /* atomic, monotonic ns: until then writes go through the loop */
+	uint64_t suspect_until; /* atomic, the same: until then slow writes are looked into */
 };
 
 /* Take over fd and fill what file and memory have in common. */

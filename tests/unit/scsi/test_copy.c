@@ -62,6 +62,48 @@ TEST(a_copy_moves_blocks_and_its_result_is_told_once)
 	rig_free(r);
 }
 
+TEST(a_copy_goes_to_another_unit_of_the_target_and_to_no_unit_it_does_not_map)
+{
+	struct rig *r = rig_new(0), *other = rig_new(0);
+	static const uint64_t other_naa = 0x3000000000000002;
+	struct scsi_lu_params p = {
+		.naa = other_naa, .vendor = "", .product = "", .revision = "", .dev = &other->dev};
+	struct scsi_lu *lu = scsi_lu_new(&p, NULL);
+	uint8_t *segment;
+	uint32_t len;
+
+	for (int mapped = 0; mapped < 2; mapped++) {
+		if (mapped)
+			CHECK_INT(scsi_target_map(r->target, 3, lu), 0);
+		rig_cmd(r, r->a, "00 00 00 00 00 00", SCSI_DIR_NONE, NULL, 0);
+		memset(r->disk, 5, 4 * 512);
+		len = list(r, naa, 1, 4, 0, 100);
+		/* a second target between the first and the segment */
+		memmove(r->data + HEADER + 2 * TARGET, r->data + HEADER + TARGET, SEGMENT);
+		memcpy(r->data + HEADER + TARGET, r->data + HEADER, TARGET);
+		be_put64(r->data + HEADER + TARGET + 8, other_naa);
+		be_put16(r->data + 2, 2 * TARGET);
+		segment = r->data + HEADER + 2 * TARGET;
+		CHECK_INT(segment[0], 2);
+		copy(r, r->a, len + TARGET);
+		if (mapped) {
+			CHECK_INT(r->status, SCSI_GOOD);
+			CHECK_INT(other->disk[100 * 512], 5);
+			CHECK_INT(other->disk[104 * 512], 0);
+			CHECK_INT(r->disk[100 * 512], 0);
+		} else {
+			CHECK_SENSE(r, COPY_ABORTED, COPY_TARGET_DEVICE_UNREACHABLE);
+		}
+	}
+	scsi_lu_unref(lu);
+	scsi_nexus_free(r->a);
+	scsi_nexus_free(r->b);
+	r->a = r->b = NULL;
+	CHECK_INT(scsi_target_unmap(r->target, 3), 0);
+	rig_free(r);
+	rig_free(other);
+}
+
 TEST(a_wrong_list_is_refused_before_anything_moves)
 {
 	struct rig *r = rig_new(0);
