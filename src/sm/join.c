@@ -1138,11 +1138,17 @@ static void make_pools(struct joining *j)
 	EACH (j, POOL, p)
 		if (p->out && !hosted[p->num])
 			link_system(j, SM_SYSTEM_POOL, system_of(j, NULL, 0), p->out - 1);
-	EACH (j, SETTING, s)
-		make_setting(j, s);
-	EACH (j, CAPSETTING, l)
-		if (ends(j, l, SRC_POOLCAP, SRC_SETTING, &x, &y) && y->out)
+	/* only the settings that capabilities offer; others belong to volumes */
+	EACH (j, CAPSETTING, l) {
+		if (!ends(j, l, SRC_POOLCAP, SRC_SETTING, &x, &y)) {
+			dangling(j, l);
+			continue;
+		}
+		if (!y->out)
+			make_setting(j, y);
+		if (y->out)
 			multi_add(&settings, x->num, y->out - 1);
+	}
 	EACH (j, ELEMCAP, l) {
 		x = find(j, SRC_POOL, &l->ref[0]);
 		y = find(j, SRC_POOLCAP, &l->ref[1]);

@@ -341,6 +341,38 @@ TEST(an_endpoint_takes_link_facts_from_the_nic_below_its_portal)
 		  "020000000001");
 }
 
+TEST(a_pools_settings_are_those_that_its_capabilities_offer)
+{
+	AUTO(harvest) h = array();
+
+	say(h, SRC_POOL, POOL("p"), "Primordial=false", "Usage=1", "OtherUsageDescription=odd",
+	    NULL);
+	say(h, SRC_POOLCAP, "T_Cap.InstanceID=\"c\"", "DataRedundancyMax=2",
+	    "SupportedStorageElementTypes[]=2,5", NULL);
+	say(h, SRC_SETTING, "T_Set.InstanceID=\"offered\"", "ElementName=RAID 1",
+	    "ThinProvisionedPoolType=8", NULL);
+	say(h, SRC_SETTING, "T_Set.InstanceID=\"of a volume\"", "ParityLayout=2", NULL);
+	say(h, SRC_VOLUME, VOL("1"), "ExtentStripeLength=70000", NULL);
+	tie(h, SRC_ELEMCAP, "ManagedElement", POOL("p"), "Capabilities", "T_Cap.InstanceID=\"c\"");
+	tie(h, SRC_CAPSETTING, "Antecedent", "T_Cap.InstanceID=\"c\"", "Dependent",
+	    "T_Set.InstanceID=\"offered\"");
+	tie(h, SRC_ELEMSET, "ManagedElement", VOL("1"), "SettingData",
+	    "T_Set.InstanceID=\"of a volume\"");
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_count(img, SM_SETTING), 1);
+	CHECK_INT(sm_image_n_links(img, SM_POOL_SETTING), 1);
+	CHECK_STR(str(img, SM_SETTING, 0, MSFT_SMPoolSetting_P_ThinProvisionedPoolTypeDescription),
+		  "ThinlyProvisionedQuotaStoragePool");
+	CHECK_STR(str(img, SM_POOL, 0, MSFT_SMPool_P_DefaultSettingName), "RAID 1");
+	CHECK_STR(str(img, SM_POOL, 0, MSFT_SMPool_P_UsageDescription), "odd");
+	CHECK_INT(get(img, SM_POOL, 0, MSFT_SMPool_P_DataRedundancyMax)->u, 2);
+	CHECK_INT(get(img, SM_POOL, 0, MSFT_SMPool_P_SupportsThinlyProvisionedStorageVolume)->u, 1);
+	CHECK_INT(get(img, SM_VOLUME, 0, MSFT_SMStorageVolume_P_ParityLayout)->u, 2);
+	/* a uint64 there, a uint16 here: what doesn't fit is left out */
+	CHECK(cim_is_null(get(img, SM_VOLUME, 0, MSFT_SMStorageVolume_P_ExtentStripeLength)));
+}
+
 TEST(fibre_channel_endpoints_say_what_they_are_connected_to)
 {
 	AUTO(harvest) h = array();
