@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ enum {
 	OUT_MAX = 256 << 20, /* a controller that does not read what it asked for is dropped */
 	READ_CHUNK = 64 << 10,
 	CLIENTS_MAX = 8,
+	GATHER_MS = 5,
 };
 
 struct client {
@@ -37,6 +39,8 @@ struct control {
 	struct client *clients;
 	struct client *controller; /* the one that said hello last */
 	bool listening;            /* atomic: there is a controller */
+	struct loop_fd timer;      /* runs while there are changes */
+	struct session *changed, **changed_tail; /* under the target's lock */
 };
 
 /* ---- JSON ---- */
@@ -391,6 +395,15 @@ struct call {
 	struct err err;
 };
 
+/* A new controller asks for the state; from then on it is told of changes. */
+static void known(void *ctx, struct table_link *l)
+{
+	struct session *s = container_of(l, struct session, by_tsih);
+
+	(void)ctx;
+	s->told = s->up;
+}
+
 static json_t *m_hello(struct call *k)
 {
 	struct control *ctl = k->client->control;
@@ -407,6 +420,9 @@ static json_t *m_hello(struct call *k)
 	if (ctl->controller && ctl->controller != k->client)
 		(void)shutdown(ctl->controller->fd.fd, SHUT_RDWR);
 	ctl->controller = k->client;
+	(void)pthread_mutex_lock(&ctl->target->lock);
+	table_each(&ctl->target->sessions_by_tsih, known, NULL);
+	(void)pthread_mutex_unlock(&ctl->target->lock);
 	__atomic_store_n(&ctl->listening, true, __ATOMIC_RELAXED);
 	o = json_object();
 	put_int(o, "version", 1);
@@ -647,44 +663,67 @@ static void acceptable(struct loop_fd *f, uint32_t events)
 
 /* ---- events ---- */
 
-struct session_event {
-	struct loop_post post;
-	struct target *target;
-	struct session *session; /* counted */
-	const char *event;
-};
-
-static void session_event(struct loop *l, struct loop_post *p)
+/*
+ * Sessions that come and go by the thousand must not cost a message each: changes are
+ * gathered for a moment, and a session that was gone before it was told of is not told of.
+ */
+static json_t *news(const struct control *ctl, struct session *s)
 {
-	struct session_event *ev = container_of(p, struct session_event, post);
-	struct target *t = ev->target;
-	json_t *o = NULL;
+	const char *event = s->up && s->told ? "connection" : s->up ? "up" : "down";
+	json_t *o;
 
-	(void)l;
-	(void)pthread_mutex_lock(&t->lock);
-	if (t->control && t->control->controller) {
-		o = json_object();
-		put_text(o, "event", ev->event);
-		put(o, "session", session_json(ev->session));
-	}
-	session_unref_locked(ev->session);
-	(void)pthread_mutex_unlock(&t->lock);
-	if (o)
-		notify(t->control, "session", o);
-	free(ev);
+	if (!ctl->controller || (!s->up && !s->told))
+		return NULL;
+	s->told = s->up;
+	o = json_object();
+	put_text(o, "event", event);
+	put(o, "session", session_json(s));
+	return o;
 }
 
-void control_session_event(struct target *t, struct session *s, const char *event)
+static void time_to_tell(struct loop_fd *f, uint32_t events)
 {
-	struct session_event *ev;
+	struct control *ctl = container_of(f, struct control, timer);
+	struct target *t = ctl->target;
+	struct session *s;
+	uint64_t n;
 
-	if (!__atomic_load_n(&t->control->listening, __ATOMIC_RELAXED))
+	(void)events;
+	if (read(f->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
 		return;
-	ev = xcalloc(1, sizeof(*ev));
-	*ev = (struct session_event){.post.run = session_event, .target = t, .session = s};
-	ev->event = event;
+	(void)pthread_mutex_lock(&t->lock);
+	s = take(ctl->changed);
+	ctl->changed_tail = &ctl->changed;
+	(void)pthread_mutex_unlock(&t->lock);
+	while (s) { /* one at a time: logins wait for the lock, too */
+		struct session *next = s->next_changed;
+		json_t *o;
+
+		(void)pthread_mutex_lock(&t->lock);
+		s->changed = false;
+		o = news(ctl, s);
+		session_unref_locked(s);
+		(void)pthread_mutex_unlock(&t->lock);
+		if (o)
+			notify(ctl, "session", o);
+		s = next;
+	}
+}
+
+void control_session_changed(struct target *t, struct session *s)
+{
+	const struct itimerspec soon = {.it_value.tv_nsec = GATHER_MS * 1000000};
+	struct control *ctl = t->control;
+
+	if (s->changed || !__atomic_load_n(&ctl->listening, __ATOMIC_RELAXED))
+		return;
+	if (!ctl->changed)
+		(void)timerfd_settime(ctl->timer.fd, 0, &soon, NULL);
+	s->changed = true;
 	s->refs++;
-	loop_post(t->main, &ev->post);
+	s->next_changed = NULL;
+	*ctl->changed_tail = s;
+	ctl->changed_tail = &s->next_changed;
 }
 
 void control_portal_event(struct target *t, const struct portal *p)
@@ -733,16 +772,32 @@ int control_start(struct target *t, const char *path, struct err *e)
 	ctl->fd = (struct loop_fd){.fd = fd, .ready = acceptable};
 	ctl->target = t;
 	ctl->path = xstrdup(path);
+	ctl->changed_tail = &ctl->changed;
+	ctl->timer = (struct loop_fd){
+		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC),
+		.ready = time_to_tell};
 	t->control = ctl;
-	return loop_add(t->main, &ctl->fd, EPOLLIN, e);
+	r = loop_add(t->main, &ctl->fd, EPOLLIN, e);
+	if (r == 0)
+		r = loop_add(t->main, &ctl->timer, EPOLLIN, e);
+	return r;
 }
 
 void control_stop(struct target *t)
 {
 	struct control *ctl = take(t->control);
+	struct session *s = ctl->changed;
 
 	while (ctl->clients)
 		client_close(ctl->clients);
+	while (s) {
+		struct session *next = s->next_changed;
+
+		session_unref_locked(s); /* no other thread is left */
+		s = next;
+	}
+	loop_del(t->main, &ctl->timer);
+	(void)close(ctl->timer.fd);
 	loop_del(t->main, &ctl->fd);
 	(void)close(ctl->fd.fd);
 	(void)unlink(ctl->path);

@@ -14,8 +14,9 @@ struct session;
 int control_start(struct target *t, const char *path, struct err *e) MUST_CHECK;
 void control_stop(struct target *t); /* closes and removes the socket */
 
-/* Any thread, under the lock: tell the controller, if there is one. */
-void control_session_event(struct target *t, struct session *s, const char *event);
+/* Any thread, under the lock: s is up, down, or has other connections; the controller is told
+ * soon, if there is one. */
+void control_session_changed(struct target *t, struct session *s);
 /* Main thread: a portal's state has changed. */
 void control_portal_event(struct target *t, const struct portal *p);
 

@@ -274,7 +274,7 @@ static void enter(struct connection *c)
 	s->connections = c;
 	s->n_connections++;
 	use_keys(c);
-	control_session_event(t, s, joining ? "connection" : "up");
+	control_session_changed(t, s);
 	(void)pthread_mutex_unlock(&t->lock);
 	if (old) { /* connection reinstatement, section 6.3.4 */
 		old->leaving = true;

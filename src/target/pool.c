@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target/pool.h"
 
-enum { SMALLEST_SHIFT = 9, STOCK_BYTES = 8 << 20, STOCK_MAX = 4096 };
+enum { SMALLEST_SHIFT = 9, STOCK_BYTES = 32 << 20, STOCK_MAX = 4096 };
 
 struct pool_free {
 	struct pool_free *next;

@@ -85,9 +85,8 @@ void session_kill(struct session *s, const char *why)
 	s->refs++;
 	if (s->up && s->node)
 		s->node->sessions--;
-	if (s->up)
-		control_session_event(t, s, "down");
 	s->up = false;
+	control_session_changed(t, s);
 	(void)pthread_mutex_unlock(&t->lock);
 
 	s->n_tasks++; /* keeps it until we are through */
@@ -117,7 +116,7 @@ void session_leave(struct session *s, struct connection *c)
 	if (!clean && s->node && s->up)
 		s->node->stats.session_failures++;
 	if (s->up && s->n_connections > 0)
-		control_session_event(s->target, s, "connection");
+		control_session_changed(s->target, s);
 	(void)pthread_mutex_unlock(&s->target->lock);
 	text_free(take(c->text));
 	if (k)

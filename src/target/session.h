@@ -77,8 +77,10 @@ struct session {
 	struct session *next, **pprev; /* of the worker */
 	struct table_link by_id, by_tsih; /* registry, under the lock */
 	unsigned refs;                    /* under the lock */
-	bool registered;                  /* under the lock: is in the registry */
-	bool up;                          /* under the lock: logged in, and reported */
+	bool up;                          /* under the lock: logged in */
+	bool told;                        /* under the lock: the controller knows of it */
+	bool changed;                     /* under the lock: is in control's list of changes */
+	struct session *next_changed;
 	bool dying;                       /* atomic; written by the worker under the lock */
 	struct target *target;
 	struct worker *worker;

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""smiscsi-target against Debian's tgt, both on memory, in one run; and what the machine could do.
+
+usage: target_bench.py [SECONDS]      default 2 for each measurement
+Ratios count, not numbers: the machine's speed drifts.  Each pair is measured in turns.
+"""
+import json, os, pathlib, re, signal, socket, subprocess, sys, tempfile, time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "system"))
+os.environ.setdefault("SMISCSI_BUILD", "build")
+import smi
+from target_ctl import *
+
+LOAD = smi.BUILD / "bench/target_load"
+SPAN = 28  # log2 of the unit's bytes
+SECONDS = sys.argv[1] if len(sys.argv) > 1 else "2"
+IQN = "iqn.2026-01.com.example:bench"
+
+# mode, size, in flight, sessions, threads of the load; name
+CASES = [
+    ("randread", 4096, 1, 1, 1, "4 KiB random read, 1 in flight"),
+    ("randread", 4096, 32, 1, 1, "4 KiB random read, 32 in flight"),
+    ("randread", 4096, 32, 4, 1, "4 KiB random read, 32 in flight, 4 sessions"),
+    ("randread", 4096, 32, 4, 2, "the same, load with 2 threads"),
+    ("randwrite", 4096, 1, 1, 1, "4 KiB random write, 1 in flight"),
+    ("randwrite", 4096, 32, 1, 1, "4 KiB random write, 32 in flight"),
+    ("randwrite", 4096, 32, 4, 1, "4 KiB random write, 32 in flight, 4 sessions"),
+    ("read", 262144, 8, 1, 1, "256 KiB read, 8 in flight"),
+    ("write", 262144, 8, 1, 1, "256 KiB write, 8 in flight"),
+    ("read", 1048576, 8, 4, 1, "1 MiB read, 8 in flight, 4 sessions"),
+    ("write", 1048576, 8, 4, 1, "1 MiB write, 8 in flight, 4 sessions"),
+    ("login", 0, 1, 1, 1, "login and logout"),
+    ("login", 0, 1, 4, 4, "login and logout, 4 at once"),
+]
+
+
+class Tgt:
+    """tgtd, unprivileged, with a file on tmpfs for its unit."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bench-tgt-", dir="/dev/shm"))
+        self.address, self.port = loopback(), free_port()
+        env = dict(os.environ, TGT_IPC_SOCKET=str(self.dir / "ipc"))
+        self.process = subprocess.Popen(["/usr/sbin/tgtd", "-f", "--iscsi",
+                                         f"portal={self.address}:{self.port}"],
+                                        env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        at_end(self.end)
+        disk = self.dir / "disk"
+        with open(disk, "wb") as f:
+            f.write(bytes(1 << SPAN))
+        adm = lambda *a: subprocess.run(["/usr/sbin/tgtadm", "--lld", "iscsi", "--mode", *a], env=env,
+                                        check=True, stdout=subprocess.DEVNULL)
+        wait_for("tgtd", lambda: subprocess.run(["/usr/sbin/tgtadm", "--mode", "sys", "--op", "show"],
+                                                env=env, capture_output=True).returncode == 0)
+        adm("target", "--op", "new", "--tid", "1", "-T", IQN)
+        adm("logicalunit", "--op", "new", "--tid", "1", "--lun", "1", "-b", str(disk))
+        adm("target", "--op", "bind", "--tid", "1", "-I", "ALL")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        subprocess.run(["rm", "-rf", self.dir])
+
+
+class Ours:
+    def __init__(self):
+        self.target = Target("--log", "error")
+        self.process = self.target.process
+        _, self.address, self.port = simple(self.target, IQN, 1 << SPAN)
+        self.target.apply(lun(IQN, 1, 0x3123456789abcde0))
+        subprocess.run([LOAD, self.address, str(self.port), IQN, "1", "write", "1048576", "8", "1",
+                               "1", "1", str(SPAN)], capture_output=True)
+
+
+def cpu(pid):
+    return sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13])) / 100
+
+
+def load(t, mode, size, depth, sessions, threads):
+    before = cpu(t.process.pid)
+    p = subprocess.run([LOAD, t.address, str(t.port), IQN, "1", mode, str(size), str(depth), str(sessions),
+                        str(threads), SECONDS, str(SPAN)], capture_output=True, text=True)
+    if p.returncode:
+        print(p.stderr, end="")
+        return None
+    r = json.loads(p.stdout)
+    r["cpu_us"] = (cpu(t.process.pid) - before) * 1e6 / max(r["ops"], 1)
+    return r
+
+
+def main():
+    ours, tgt = Ours(), Tgt()
+    only = os.environ.get("CASES")
+    print(f"{'':48}{'smiscsi':>10}{'tgt':>10}{'ratio':>7}{'us CPU/op':>18}{'p50/p99 us':>22}")
+    for *case, name in CASES:
+        if only and not re.search(only, name):
+            continue
+        a, b = load(ours, *case), load(tgt, *case)
+        if not a or not b:
+            print(f"{name:48} failed: {'smiscsi' if not a else 'tgt'}")
+            continue
+        big = case[1] >= 65536
+        unit = "mb_per_second" if big else "per_second"
+        print(f"{name:48}{a[unit]:10.0f}{b[unit]:10.0f}{a[unit] / max(b[unit], 1):7.2f}"
+              f"{a['cpu_us']:9.1f}{b['cpu_us']:9.1f}"
+              f"{a['p50_us']:7}/{a['p99_us']}{b['p50_us']:8}/{b['p99_us']}", flush=True)
+
+
+main()
