@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -410,18 +409,11 @@ void connection_unwatch(struct connection *c)
 void connection_accepted(struct worker *w, int fd, struct portal *p, const struct sockaddr_storage *peer)
 {
 	struct connection *c = xcalloc(1, sizeof(*c));
-	socklen_t len = sizeof(c->local);
-	int on = 1, idle = 60, interval = 10, count = 6;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	c->fd = (struct loop_fd){.fd = fd, .ready = ready};
 	c->portal = p;
 	c->peer = *peer;
-	(void)getsockname(fd, (struct sockaddr *)&c->local, &len);
+	memcpy(&c->local, &p->sa, p->sa_len);
 	address_text(&c->peer, c->peer_text);
 	address_text(&c->local, c->local_text);
 	c->state = CONN_LOGIN;
@@ -471,7 +463,7 @@ void connection_close(struct connection *c)
 		w->parked--;
 		(void)__atomic_sub_fetch(&w->target->parked, 1, __ATOMIC_RELAXED);
 	} else if (c->fd.ready) {
-		connection_unwatch(c);
+		loop_forget(w->loop, &c->fd);
 	}
 	c->state = CONN_CLOSING;
 	(void)close(c->fd.fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -7,22 +8,14 @@
 #include "target/listener.h"
 #include "target/session.h"
 
-enum { ACCEPTS_PER_ROUND = 16, BACKLOG = 1024 };
-
-struct listener_of_worker {
-	struct loop_fd fd;
-	struct loop_post stop;
-	struct listener *listener;
-	struct worker *worker;
-};
+enum { BACKLOG = 1024 };
 
 struct listener {
-	int fd;
-	struct target *target;
+	struct loop_fd fd;
+	struct loop_post stop;
+	struct worker *worker;
 	struct portal *portal; /* counted */
-	unsigned n;            /* atomic: workers that still watch it */
 	bool closed;           /* atomic */
-	struct listener_of_worker per[];
 };
 
 static int failed(struct portal *p, int fd)
@@ -43,12 +36,18 @@ static int failed(struct portal *p, int fd)
 
 int listener_open(struct portal *p)
 {
-	int on = 1;
+	int on = 1, idle = 60, interval = 10, count = 6; /* keep-alive in seconds */
 	int fd = socket(p->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return failed(p, -1);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* These are inherited by what is accepted. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 	if (p->sa.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(fd, (const struct sockaddr *)&p->sa, p->sa_len) < 0 || listen(fd, BACKLOG) < 0)
@@ -58,65 +57,52 @@ int listener_open(struct portal *p)
 	return fd;
 }
 
+/* One at a time: what else waits is reported again, after those who are connected had their turn. */
 static void acceptable(struct loop_fd *f, uint32_t events)
 {
-	struct listener_of_worker *lw = container_of(f, struct listener_of_worker, fd);
-	struct listener *ln = lw->listener;
-	struct target *t = ln->target;
+	struct listener *ln = container_of(f, struct listener, fd);
+	struct target *t = ln->worker->target;
+	struct sockaddr_storage peer = {0};
+	socklen_t len = sizeof(peer);
+	int fd = accept4(f->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
-		struct sockaddr_storage peer = {0};
-		socklen_t len = sizeof(peer);
-		int fd = accept4(ln->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0) /* taken by another worker, gone again, or closed: all the same here */
-			return;
-		if (__atomic_add_fetch(&t->n_connections, 1, __ATOMIC_RELAXED) > t->max_connections ||
-		    __atomic_load_n(&ln->closed, __ATOMIC_RELAXED)) {
-			(void)__atomic_sub_fetch(&t->n_connections, 1, __ATOMIC_RELAXED);
-			(void)close(fd);
-			continue;
-		}
-		(void)pthread_mutex_lock(&t->lock);
-		ln->portal->refs++;
-		(void)pthread_mutex_unlock(&t->lock);
-		connection_accepted(lw->worker, fd, ln->portal, &peer);
+	if (fd < 0) /* it has hung up already, or we are being closed */
+		return;
+	if (__atomic_add_fetch(&t->n_connections, 1, __ATOMIC_RELAXED) > t->max_connections ||
+	    __atomic_load_n(&ln->closed, __ATOMIC_RELAXED)) {
+		(void)__atomic_sub_fetch(&t->n_connections, 1, __ATOMIC_RELAXED);
+		(void)close(fd);
+		return;
 	}
+	(void)pthread_mutex_lock(&t->lock);
+	ln->portal->refs++;
+	(void)pthread_mutex_unlock(&t->lock);
+	connection_accepted(ln->worker, fd, ln->portal, &peer);
 }
 
 void listener_start(struct target *t, struct portal *p, int fd)
 {
-	struct listener *ln = xcalloc(1, sizeof(*ln) + t->n_workers * sizeof(ln->per[0]));
+	struct listener *ln = xcalloc(1, sizeof(*ln));
 	struct err e;
 
-	ln->fd = fd;
-	ln->target = t;
+	/* Each portal has one worker that accepts; sessions are spread when they log in. */
+	ln->worker = &t->workers[t->next_acceptor++ % t->n_workers];
+	ln->fd = (struct loop_fd){.fd = fd, .ready = acceptable};
 	ln->portal = p;
 	p->refs++;
 	p->listener = ln;
-	ln->n = t->n_workers;
-	for (unsigned i = 0; i < t->n_workers; i++) {
-		struct listener_of_worker *lw = &ln->per[i];
-
-		lw->listener = ln;
-		lw->worker = &t->workers[i];
-		lw->fd = (struct loop_fd){.fd = fd, .ready = acceptable};
-		if (loop_add(lw->worker->loop, &lw->fd, EPOLLIN | EPOLLEXCLUSIVE, &e) < 0)
-			abort(); /* out of kernel memory while starting to serve */
-	}
+	if (loop_add(ln->worker->loop, &ln->fd, EPOLLIN, &e) < 0)
+		abort(); /* out of kernel memory while starting to serve */
 }
 
-static void stop_worker(struct loop *l, struct loop_post *post)
+static void stop(struct loop *l, struct loop_post *post)
 {
-	struct listener_of_worker *lw = container_of(post, struct listener_of_worker, stop);
-	struct listener *ln = lw->listener;
-	struct target *t = ln->target;
+	struct listener *ln = container_of(post, struct listener, stop);
+	struct target *t = ln->worker->target;
 
-	loop_del(l, &lw->fd);
-	if (__atomic_sub_fetch(&ln->n, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
-	(void)close(ln->fd);
+	loop_del(l, &ln->fd);
+	(void)close(ln->fd.fd);
 	(void)pthread_mutex_lock(&t->lock);
 	portal_unref(ln->portal);
 	(void)pthread_mutex_unlock(&t->lock);
@@ -126,15 +112,11 @@ static void stop_worker(struct loop *l, struct loop_post *post)
 void listener_close(struct portal *p)
 {
 	struct listener *ln = take(p->listener);
-	unsigned n;
 
 	if (!ln)
 		return;
 	__atomic_store_n(&ln->closed, true, __ATOMIC_RELAXED);
-	(void)shutdown(ln->fd, SHUT_RDWR); /* leaves the LISTEN state now; closed when nobody waits */
-	n = ln->target->n_workers; /* after the last post ln may be gone */
-	for (unsigned i = 0; i < n; i++) {
-		ln->per[i].stop.run = stop_worker;
-		loop_post(ln->per[i].worker->loop, &ln->per[i].stop);
-	}
+	(void)shutdown(ln->fd.fd, SHUT_RDWR); /* leaves the LISTEN state now; the worker closes it */
+	ln->stop.run = stop;
+	loop_post(ln->worker->loop, &ln->stop);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * listener.h - the listening socket of a portal, shared by all workers
+ * listener.h - the listening socket of a portal, and the worker that accepts from it
  *
- * Depends on: base.  Threads: called on the main thread; workers accept.
+ * Depends on: base.  Threads: called on the main thread; a worker accepts.
  */
 #pragma once
 

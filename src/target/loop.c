@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "target/loop.h"
 
-enum { EVENTS_PER_ROUND = 64, TICK_MS = 1000 };
+enum { EVENTS_PER_ROUND = 64, TICK_MS = 1000, LUCK_MAX = 8, TRY_AGAIN_AFTER = 64 };
 
 struct loop {
 	int epoll_fd;
@@ -25,6 +25,8 @@ struct loop {
 	bool ticking;
 	uint64_t next_tick_ns, now_ns;
 	uint32_t spin_ns;
+	unsigned *spinners, max_spinners;
+	unsigned luck, since_try; /* of spinning: 0 is none */
 	void *user;
 };
 
@@ -94,6 +96,11 @@ void loop_del(struct loop *l, struct loop_fd *f)
 {
 	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, f->fd, NULL) < 0)
 		abort();
+	loop_forget(l, f);
+}
+
+void loop_forget(struct loop *l, struct loop_fd *f)
+{
 	for (int i = l->at_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == f)
 			l->events[i].data.ptr = NULL;
@@ -157,16 +164,53 @@ static int sleep_ms(struct loop *l)
 	return (int)((l->next_tick_ns - l->now_ns) / 1000000U) + 1;
 }
 
-static int wait_for_events(struct loop *l, bool busy, uint64_t idle_since_ns)
+static int look(struct loop *l)
+{
+	int n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_ROUND, 0);
+
+	return n < 0 ? 0 : n;
+}
+
+static bool posted(const struct loop *l)
+{
+	return __atomic_load_n(&l->posts, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&l->stop, __ATOMIC_SEQ_CST);
+}
+
+/* Returns true when spinning has brought something; ret_n events are there then, or a post. */
+static bool spin(struct loop *l, int *ret_n)
+{
+	uint64_t until = clock_mono_ns() + l->spin_ns;
+	bool found = false;
+
+	if (l->luck == 0 && ++l->since_try < TRY_AGAIN_AFTER)
+		return false;
+	l->since_try = 0;
+	if (__atomic_add_fetch(l->spinners, 1, __ATOMIC_RELAXED) <= l->max_spinners) {
+		do {
+			*ret_n = look(l);
+			found = *ret_n > 0 || posted(l);
+		} while (!found && clock_mono_ns() < until);
+		if (found)
+			l->luck += l->luck < LUCK_MAX;
+		else
+			l->luck -= l->luck > 0;
+	}
+	(void)__atomic_sub_fetch(l->spinners, 1, __ATOMIC_RELAXED);
+	return found;
+}
+
+static int wait_for_events(struct loop *l, bool busy)
 {
 	int timeout = 0, n;
 
-	if (!busy && !(l->spin_ns && l->now_ns - idle_since_ns < l->spin_ns)) {
-		__atomic_store_n(&l->asleep, true, __ATOMIC_SEQ_CST);
-		if (!__atomic_load_n(&l->posts, __ATOMIC_SEQ_CST) &&
-		    !__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST))
-			timeout = sleep_ms(l);
-	}
+	if (busy)
+		return look(l);
+	if (l->spin_ns > 0 && spin(l, &n))
+		return n;
+	__atomic_store_n(&l->asleep, true, __ATOMIC_SEQ_CST);
+	if (!posted(l))
+		timeout = sleep_ms(l);
 	n = epoll_wait(l->epoll_fd, l->events, EVENTS_PER_ROUND, timeout);
 	__atomic_store_n(&l->asleep, false, __ATOMIC_SEQ_CST);
 	return n < 0 ? 0 : n;
@@ -174,15 +218,11 @@ static int wait_for_events(struct loop *l, bool busy, uint64_t idle_since_ns)
 
 void loop_run(struct loop *l)
 {
-	uint64_t idle_since_ns = 0;
 	bool busy = true; /* the hooks see one round before the first sleep */
 
 	while (!__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST)) {
-		bool worked;
-
-		l->n_events = wait_for_events(l, busy, idle_since_ns);
+		l->n_events = wait_for_events(l, busy);
 		l->now_ns = clock_mono_ns();
-		worked = l->n_events > 0;
 		for (l->at_event = 0; l->at_event < l->n_events;) {
 			struct epoll_event *ev = &l->events[l->at_event++];
 			struct loop_fd *f = ev->data.ptr;
@@ -191,7 +231,7 @@ void loop_run(struct loop *l)
 				f->ready(f, ev->events);
 		}
 		l->n_events = 0;
-		worked |= run_posts(l);
+		(void)run_posts(l);
 		if (l->ticking && l->now_ns >= l->next_tick_ns) {
 			l->next_tick_ns = l->now_ns + TICK_MS * 1000000ULL;
 			l->ticking = l->tick(l);
@@ -199,8 +239,6 @@ void loop_run(struct loop *l)
 		busy = false;
 		for (struct loop_hook *h = l->hooks; h; h = h->next)
 			busy |= h->run(l, h);
-		if (worked || busy)
-			idle_since_ns = l->now_ns;
 	}
 }
 
@@ -260,9 +298,11 @@ uint64_t loop_now_ns(const struct loop *l)
 	return l->now_ns;
 }
 
-void loop_set_spin(struct loop *l, uint32_t ns)
+void loop_set_spin(struct loop *l, uint32_t ns, unsigned *spinners, unsigned max)
 {
 	l->spin_ns = ns;
+	l->spinners = spinners;
+	l->max_spinners = max;
 }
 
 void loop_set_user(struct loop *l, void *user)

@@ -53,6 +53,9 @@ void loop_mod(struct loop *l, struct loop_fd *f, uint32_t events);
 /* f is not called again, not even for an event of this very round. */
 void loop_del(struct loop *l, struct loop_fd *f);
 
+/* The same for a descriptor that is closed at once, and has no duplicate. */
+void loop_forget(struct loop *l, struct loop_fd *f);
+
 void loop_post(struct loop *l, struct loop_post *p); /* any thread */
 /* Run what is still posted, after loop_run() has returned. */
 void loop_drain(struct loop *l);
@@ -65,8 +68,12 @@ void loop_want_tick(struct loop *l);
 /* The clock at the start of this round (monotonic). */
 uint64_t loop_now_ns(const struct loop *l);
 
-/* How long to look for work before sleeping, after a round that had some; 0: sleep at once. */
-void loop_set_spin(struct loop *l, uint32_t ns);
+/*
+ * Look for work for up to ns before going to sleep: a wake-up costs more than a few looks.
+ * At most max of the loops that share *spinners (an atomic counter) do so at once, and one
+ * whose looking was in vain lately does it seldom.
+ */
+void loop_set_spin(struct loop *l, uint32_t ns, unsigned *spinners, unsigned max);
 
 /* The owner's per-loop state. */
 void loop_set_user(struct loop *l, void *user);

@@ -170,6 +170,8 @@ struct target {
 	unsigned n_sessions;
 	unsigned n_connections; /* atomic */
 	unsigned max_connections;
+	unsigned next_acceptor; /* main thread */
+	unsigned spinners;      /* atomic: workers that look for work instead of sleeping */
 	unsigned parked;        /* atomic: connections waiting, over all workers */
 	unsigned logout_time;
 	uint64_t generation;
