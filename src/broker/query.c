@@ -829,10 +829,24 @@ static double as_real(const struct cim_value *v)
 	return is_real(v->type) ? v->r : is_signed(v->type) ? (double)v->i : (double)v->u;
 }
 
+/* The same moment may be written in several time zones. */
+static enum truth compare_time(const struct cim_value *v, enum compare c, const struct lit *l)
+{
+	int64_t a, b;
+
+	if (!cim_datetime_ok(l->s, l->n))
+		return UNKNOWN;
+	if (cim_datetime_get(v->s, v->n, &a) && cim_datetime_get(l->s, l->n, &b))
+		return ordered(c, (a > b) - (a < b));
+	return ordered(c, order_text(v->s, v->n, l->s, l->n));
+}
+
 /* A scalar that is not NULL against a literal of any kind; what can't be compared is unknown. */
 static enum truth compare_scalar(const struct cim_value *v, enum compare c, const struct lit *l)
 {
-	if ((v->type == CIM_STRING || v->type == CIM_DATETIME) && l->kind == L_STRING)
+	if (v->type == CIM_DATETIME && l->kind == L_STRING)
+		return compare_time(v, c, l);
+	if (v->type == CIM_STRING && l->kind == L_STRING)
 		return ordered(c, order_text(v->s, v->n, l->s, l->n));
 	if (v->type == CIM_BOOLEAN && l->kind == L_BOOLEAN)
 		return ordered(c, (int)(v->u != 0) - (int)l->u);

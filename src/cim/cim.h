@@ -147,6 +147,8 @@ bool cim_value_dup(struct arena *a, const struct cim_value *v, struct cim_value 
 bool cim_datetime_ok(const char *s, size_t n);
 /* us: microseconds since 1970 UTC -> "yyyymmddhhmmss.mmmmmm+000" and NUL. */
 void cim_datetime_put(char at[static 26], int64_t us);
+/* The reverse, from any time zone; false: an interval, or not all of its digits are known. */
+bool cim_datetime_get(const char *s, size_t n, int64_t *ret_us) MUST_CHECK;
 /* An interval "ddddddddhhmmss.mmmmmm:000". */
 void cim_interval_put(char at[static 26], uint64_t us);
 

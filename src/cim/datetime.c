@@ -126,6 +126,36 @@ void cim_datetime_put(char at[static 26], int64_t us)
 	memcpy(at + 21, "+000", 5);
 }
 
+bool cim_datetime_get(const char *s, size_t n, int64_t *ret_us)
+{
+	struct scan sc = {.s = s};
+	int64_t year, month, day, seconds, us, minutes, days;
+
+	if (!cim_datetime_ok(s, n) || s[21] == ':')
+		return false;
+	year = field(&sc, 4, false);
+	month = field(&sc, 2, false);
+	day = field(&sc, 2, false);
+	seconds = field(&sc, 2, false) * 3600;
+	seconds += field(&sc, 2, false) * 60;
+	seconds += field(&sc, 2, false);
+	sc.s++;
+	us = field(&sc, 6, true);
+	if (sc.stars)
+		return false;
+	sc.s++;
+	minutes = field(&sc, 3, false);
+	if (s[21] == '-')
+		minutes = -minutes;
+	/* years begin in March, as above; year 0 before March is year -1 */
+	year -= month <= 2;
+	month = month > 2 ? month - 3 : month + 9;
+	days = 365 * year + (year >= 0 ? year / 4 - year / 100 + year / 400 : -1) +
+	       (153 * month + 2) / 5 + day - 1 - 719468;
+	*ret_us = ((days * S_PER_DAY + seconds) - minutes * 60) * US_PER_S + us;
+	return true;
+}
+
 void cim_interval_put(char at[static 26], uint64_t us)
 {
 	uint64_t s = us / US_PER_S, days = s / S_PER_DAY;

@@ -172,6 +172,38 @@ TEST(a_character_of_several_bytes_is_one_character)
 	}
 }
 
+TEST(moments_are_compared_and_not_their_spelling)
+{
+	static const struct cim_prop when = {.name = "When", .name_len = 4, .type = CIM_DATETIME};
+	static const struct cim_prop *const props[] = {&when};
+	static const struct cim_class cls = {.name = "X", .name_len = 1, .props = props,
+					     .n_props = 1};
+	static const struct {
+		const char *when, *query;
+		bool want;
+	} tries[] = {
+		{"20260301100000.000000+000", "When = '20260301120000.000000+120'", true},
+		{"20260301100000.000000+000", "When < '20260301120000.000000+120'", false},
+		{"20260301000000.000000+000", "When > '20260228235959.999999+000'", true},
+		{"20260301000000.000000-060", "When > '20260301003000.000000+000'", true},
+		{"00000003000000.000000:000", "When > '00000002235959.000000:000'", true},
+		{"20260301000000.000000+000", "When > '2026'", false},
+		{"20260301000000.000000+000", "When LIKE '2026.*'", true},
+	};
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_instance *i = cim_instance_new(a, &cls);
+
+	for (size_t k = 0; k < ARRAY_SIZE(tries); k++) {
+		struct query *q;
+		struct err e;
+
+		i->v[0] = cim_datetime(tries[k].when);
+		CHECK_INT(query_parse(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
+			  0);
+		CHECK_INT(query_match(q, i), tries[k].want);
+	}
+}
+
 TEST(arrays_are_asked_by_any_or_by_index)
 {
 	static const struct cim_value status[] = {

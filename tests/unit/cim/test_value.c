@@ -217,6 +217,43 @@ TEST(a_moment_is_written_as_the_calendar_has_it)
 	CHECK(cim_datetime_ok(at, 25));
 }
 
+TEST(a_moment_is_read_from_any_time_zone)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		int64_t us;
+	} t[] = {
+		{"19700101000000.000000+000", true, 0},
+		{"19700101010000.000000+060", true, 0},
+		{"19691231233000.000000-030", true, 0},
+		{"20000229000000.000000+000", true, 951782400000000},
+		{"00000101000000.000000+000", true, -62167219200000000},
+		{"00000301000000.000000+000", true, -62162035200000000},
+		{"99991231235959.999999+000", true, 253402300799999999},
+		{"2000022900****.******+000", false, 0},
+		{"00000001010101.000001:000", false, 0},
+		{"20000230000000.000000+000", false, 0},
+		{"2000", false, 0},
+	};
+	int64_t us;
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		bool ok = cim_datetime_get(t[i].text, strlen(t[i].text), &us);
+
+		CHECK_INT(ok, t[i].ok);
+		if (ok)
+			CHECK_INT(us, t[i].us);
+	}
+	for (int64_t at = -62162035200000000; at < 253402300799999999; at += 86399123456789 / 2) {
+		char text[26];
+
+		cim_datetime_put(text, at);
+		CHECK(cim_datetime_get(text, 25, &us));
+		CHECK_INT(us, at);
+	}
+}
+
 TEST(names_are_found_without_regard_to_case)
 {
 	enum cim_type ty;
