@@ -320,7 +320,8 @@ unsigned cimxml_answer_headers(const struct cimxml_headers *h, struct arena *a,
 		ret[n++] = (struct cimxml_header){"CIMOperation", "MethodResponse"};
 		return n;
 	}
-	ret[n++] = (struct cimxml_header){"Ext", ""};
+	/* its value is empty; libmicrohttpd wants one character, which HTTP says to strip */
+	ret[n++] = (struct cimxml_header){"Ext", " "};
 	ret[n].name = arena_printf(a, "%s-CIMOperation", h->prefix);
 	ret[n].value = "MethodResponse";
 	if (ret[n].name)

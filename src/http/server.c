@@ -53,7 +53,8 @@ struct http_exchange {
 	const char *method, *url, *version;
 	struct arena *arena;
 	struct buf body, out;
-	bool too_large, answered;
+	bool too_large;
+	atomic_bool answered; /* the tick looks at it */
 	atomic_int state;
 	void *ctx;
 	void (*done)(void *ctx);
@@ -375,15 +376,20 @@ void http_stream(struct http_exchange *x, unsigned status, const struct http_fie
 		 ssize_t (*fill)(void *ctx, char *at, size_t max), void *ctx)
 {
 	struct stream *st = arena_alloc(x->arena, sizeof(*st));
+	struct MHD_Response *r;
 
 	if (!st) {
 		http_answer(x, 500, NULL, 0, "", 0);
 		return;
 	}
 	*st = (struct stream){.fill = fill, .ctx = ctx};
-	queue(x, status, f, n,
-	      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONNECTION_MEMORY, stream_read, st,
-						NULL));
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONNECTION_MEMORY, stream_read, st,
+					      NULL);
+	/* also when the connection closes afterwards, or the client couldn't tell the end of the
+	 * answer from its breaking off */
+	if (streq(x->version, "HTTP/1.1"))
+		(void)MHD_add_response_header(r, "Transfer-Encoding", "chunked");
+	queue(x, status, f, n, r);
 }
 
 void http_wake(struct http_exchange *x)
@@ -520,15 +526,19 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 
 void http_server_tick(struct http_server *s)
 {
-	uint64_t now = clock_mono_ns(), limit = (uint64_t)s->c.limits.idle_s * 1000000000U;
+	uint64_t now = clock_mono_ns();
 
 	/* The descriptor is still the connection's while it is on the list: closing comes after the
 	 * notification that takes it off. */
 	(void)pthread_mutex_lock(&s->lock);
 	for (const struct connection *c = s->connections; c; c = c->next) {
-		bool reading = !c->x || (!c->x->answered && atomic_load(&c->x->state) == RUNNING);
+		bool answering = c->x && atomic_load(&c->x->answered);
+		/* put off: the writer takes the time it needs */
+		bool waiting = c->x && !answering && atomic_load(&c->x->state) != RUNNING;
+		unsigned most = answering ? s->c.limits.answer_s : s->c.limits.idle_s;
 
-		if (reading && c->fd >= 0 && now > c->since_ns && now - c->since_ns > limit)
+		if (!waiting && c->fd >= 0 && now > c->since_ns &&
+		    now - c->since_ns > (uint64_t)most * 1000000000U)
 			(void)shutdown(c->fd, SHUT_RDWR);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -655,6 +665,8 @@ int http_server_new(const struct http_server_config *c, struct http_server **ret
 		s->c.limits.idle_s = 60;
 	if (!s->c.limits.stall_s)
 		s->c.limits.stall_s = 60;
+	if (!s->c.limits.answer_s)
+		s->c.limits.answer_s = 900;
 	if (!s->c.limits.body_bytes)
 		s->c.limits.body_bytes = 8U << 20;
 	if (!s->c.limits.arena_bytes)

@@ -35,6 +35,7 @@ struct http_limits {
 	unsigned connections_per_ip; /* 0: no limit of their own */
 	unsigned idle_s;             /* 60: a connection without a complete request is closed */
 	unsigned stall_s;            /* 60: an answer that the client does not take is given up */
+	unsigned answer_s;           /* 900: an answer that is taken drop by drop ends, too */
 	size_t body_bytes;           /* 8 MiB: 413 */
 	size_t arena_bytes;          /* 64 MiB: of one exchange's memory */
 };

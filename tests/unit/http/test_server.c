@@ -72,6 +72,11 @@ static void handle(void *ctx, struct http_exchange *x)
 
 		*left = STREAM_BYTES;
 		http_stream(x, 200, NULL, 0, fill, left);
+	} else if (streq(url, "/endless")) {
+		size_t *left = arena_alloc(http_arena(x), sizeof(*left));
+
+		*left = SIZE_MAX;
+		http_stream(x, 200, NULL, 0, fill, left);
 	} else if (streq(url, "/user")) {
 		if (http_basic(x, &user, &password))
 			(void)buf_addf(http_out(x), "%s/%s", user, password);
@@ -237,6 +242,28 @@ TEST(a_connection_that_never_finishes_its_request_is_closed)
 		http_server_tick(s);
 	}
 	CHECK(read(fd, &c, 1) <= 0);
+	http_server_free(s);
+}
+
+TEST(an_answer_that_is_taken_drop_by_drop_ends)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){.answer_s = 1});
+	auto_fd int fd = dial(port);
+	struct timespec t = {.tv_nsec = 100000000};
+	const char *rq = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+	auto_free char *b = xmalloc(1 << 20);
+	ssize_t n = 1;
+
+	CHECK(write(fd, rq, strlen(rq)) == (ssize_t)strlen(rq));
+	for (int i = 0; i < 13; i++) {
+		(void)nanosleep(&t, NULL);
+		CHECK(read(fd, b, 1) == 1);
+		http_server_tick(s);
+	}
+	for (int i = 0; i < 1000 && n > 0; i++) /* what is in the sockets, and no more */
+		n = read(fd, b, 1 << 20);
+	CHECK(n <= 0);
 	http_server_free(s);
 }
 
