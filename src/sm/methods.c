@@ -83,10 +83,10 @@ static void set_job(struct prov_call *call, int param, const char *id)
 
 static const struct sm_slot *slot_at(const struct sm_view *v, const struct sm_uri *uri)
 {
-	for (uint32_t i = 0; i < v->n_slots; i++)
-		if (streq(v->slot[i].uri, uri->text))
-			return &v->slot[i];
-	return NULL;
+	for (size_t i = 0; i < v->n_local_uris; i++)
+		if (streq(v->local_uris[i].text, uri->text))
+			return sm_view_slot(v, "local", strlen("local"));
+	return sm_view_slot(v, uri->id, strlen(uri->id));
 }
 
 /* The discovery of a provider that has not ended yet, if a client started one. */

@@ -62,12 +62,13 @@ struct provider {
 
 	/* the rest under sm->mu */
 	char *interop, *user, *password;
-	uint32_t level;   /* to be read */
-	bool wanted;      /* a pass was asked for */
-	uint64_t job;     /* that waits for it; 0: none */
-	bool busy, gone;  /* gone: removed */
-	uint64_t due_ns;  /* next pass by itself */
-	uint64_t last_ns; /* how long the last pass took */
+	char *new_user, *new_password; /* to be tried, and kept when they open the door */
+	uint32_t level;                /* to be read */
+	bool wanted;                   /* a pass was asked for */
+	uint64_t job;                  /* that waits for it; 0: none */
+	bool busy, gone;               /* gone: removed */
+	uint64_t due_ns;               /* next pass by itself */
+	uint64_t last_ns;              /* how long the last pass took */
 	struct sm_image *image;
 	uint32_t image_level;
 	int64_t seen_us, since_us; /* image read; failing since */
@@ -80,7 +81,7 @@ struct provider {
 
 struct sm {
 	struct sm_config c;
-	char local_host[SM_HOST_MAX];
+	struct sm_uri *local_uris;
 	int dir;
 	pthread_mutex_t mu, view_mu;
 	struct provider **p; /* by id */
@@ -160,6 +161,8 @@ static void publish(struct sm *sm)
 	v->host = sm->c.host;
 	v->version = sm->c.version;
 	v->providers_max = sm->c.providers_max;
+	v->local_uris = sm->local_uris;
+	v->n_local_uris = sm->local_uris ? sm->c.n_local_uris : 0;
 	pthread_mutex_lock(&sm->view_mu);
 	old = sm->view;
 	sm->view = v;
@@ -283,6 +286,8 @@ static void provider_free(struct provider *p)
 	free(p->interop);
 	wipe(&p->user);
 	wipe(&p->password);
+	wipe(&p->new_user);
+	wipe(&p->new_password);
 	pthread_cond_destroy(&p->wake);
 	free(p);
 }
@@ -407,8 +412,9 @@ static void provider_pass(struct provider *p)
 	struct sm *sm = p->sm;
 	struct running run = {.p = p, .job = p->job};
 	auto_free char *interop = p->interop ? xstrdup(p->interop) : NULL;
-	char *user = p->user ? xstrdup(p->user) : NULL;
-	char *password = p->password ? xstrdup(p->password) : NULL;
+	bool trying = p->new_user != NULL;
+	char *user = trying ? take(p->new_user) : p->user ? xstrdup(p->user) : NULL;
+	char *password = trying ? take(p->new_password) : p->password ? xstrdup(p->password) : NULL;
 	uint32_t level = p->level;
 	struct notes notes = {0};
 	struct pass_result res = {0};
@@ -437,11 +443,20 @@ static void provider_pass(struct provider *p)
 	pthread_mutex_unlock(&sm->mu);
 	int r = run_pass(p, &to, interop, level, &run, &img, &res, &notes, &e);
 
-	wipe(&user);
-	wipe(&password);
 	bool incomplete = r >= 0 && res.failed;
 
 	pthread_mutex_lock(&sm->mu);
+	/* a wrong password in a later discovery doesn't lock the layer out */
+	if (trying && (r >= 0 || !p->user)) {
+		wipe(&p->user);
+		wipe(&p->password);
+		p->user = take(user);
+		p->password = take(password);
+		sm->lists_dirty = true;
+		pthread_cond_signal(&sm->keeper_wake);
+	}
+	wipe(&user);
+	wipe(&password);
 	p->busy = false;
 	p->last_ns = clock_mono_ns() - start;
 	p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
@@ -594,6 +609,23 @@ static void lists_write(struct sm *sm, struct buf *providers, struct buf *creden
 		explicit_bzero(credentials->p, credentials->len);
 }
 
+/* Write the lists if they have changed.  Without mu; the keeper's, or after its end. */
+static void lists_flush(struct sm *sm)
+{
+	auto_buf struct buf providers = buf_of(FILES_LIST_BYTES_MAX);
+	auto_buf struct buf credentials = buf_of(FILES_LIST_BYTES_MAX);
+
+	pthread_mutex_lock(&sm->mu);
+	bool dirty = sm->lists_dirty;
+
+	sm->lists_dirty = false;
+	if (dirty)
+		lists_make(sm, &providers, &credentials);
+	pthread_mutex_unlock(&sm->mu);
+	if (dirty)
+		lists_write(sm, &providers, &credentials);
+}
+
 static int lists_load(struct sm *sm, struct err *e)
 {
 	struct files_row *rows;
@@ -712,10 +744,10 @@ static void discover(struct sm *sm, struct sm_changes *c)
 		p->interop = take(c->interop);
 	}
 	if (c->user) {
-		wipe(&p->user);
-		wipe(&p->password);
-		p->user = take(c->user);
-		p->password = take(c->password);
+		wipe(&p->new_user);
+		wipe(&p->new_password);
+		p->new_user = take(c->user);
+		p->new_password = take(c->password);
 	}
 	(void)jobs_expire(sm);
 	sm->job = xrealloc(sm->job, ((size_t)sm->n_jobs + 1) * sizeof(struct sm_job *));
@@ -765,16 +797,8 @@ static void run_write(struct sm *sm, struct prov_write *w)
 		else if (c->ask == SM_ASK_REMOVE)
 			forget(sm, c->id);
 		publish(sm);
-		auto_buf struct buf providers = buf_of(FILES_LIST_BYTES_MAX);
-		auto_buf struct buf credentials = buf_of(FILES_LIST_BYTES_MAX);
-		bool dirty = sm->lists_dirty;
-
-		sm->lists_dirty = false;
-		if (dirty)
-			lists_make(sm, &providers, &credentials);
 		pthread_mutex_unlock(&sm->mu);
-		if (dirty)
-			lists_write(sm, &providers, &credentials);
+		lists_flush(sm);
 	}
 	sm_changes_free(c);
 	w->done(w, ok ? PROV_OK : PROV_REFUSED, NULL);
@@ -827,13 +851,8 @@ static void *keeper_main(void *arg)
 			continue;
 		}
 		if (sm->lists_dirty) {
-			auto_buf struct buf providers = buf_of(FILES_LIST_BYTES_MAX);
-			auto_buf struct buf credentials = buf_of(FILES_LIST_BYTES_MAX);
-
-			sm->lists_dirty = false;
-			lists_make(sm, &providers, &credentials);
 			pthread_mutex_unlock(&sm->mu);
-			lists_write(sm, &providers, &credentials);
+			lists_flush(sm);
 			pthread_mutex_lock(&sm->mu);
 			continue;
 		}
@@ -909,13 +928,13 @@ struct sm *sm_new(const struct sm_config *c, struct err *e)
 	if (lists_load(sm, &bad) < 0)
 		log_error(sm, "%s; providers have to be discovered again", bad.text);
 	if (c->local_socket) {
-		struct sm_uri uri;
-
-		if (sm_uri_parse(c->local_uri, &uri, e) < 0) {
-			sm_free(sm);
-			return NULL;
-		}
-		struct provider *p = provider_add(sm, "local", &uri);
+		sm->local_uris = xcalloc(c->n_local_uris, sizeof(*sm->local_uris));
+		for (size_t i = 0; i < c->n_local_uris; i++)
+			if (sm_uri_parse(c->local_uris[i], &sm->local_uris[i], e) < 0) {
+				sm_free(sm);
+				return NULL;
+			}
+		struct provider *p = provider_add(sm, "local", &sm->local_uris[0]);
 
 		p->local = true;
 		p->level = LEVEL_ALL;
@@ -997,6 +1016,7 @@ void sm_stop(struct sm *sm)
 		if (sm->p[i]->has_thread)
 			pthread_join(sm->p[i]->thread, NULL);
 	join_dead(sm);
+	lists_flush(sm);
 }
 
 void sm_free(struct sm *sm)
@@ -1012,6 +1032,7 @@ void sm_free(struct sm *sm)
 	free(sm->job);
 	free(sm->p);
 	free(sm->dead);
+	free(sm->local_uris);
 	sm_tables_free(sm->tables);
 	pthread_cond_destroy(&sm->keeper_wake);
 	pthread_cond_destroy(&sm->local_done);

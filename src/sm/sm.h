@@ -29,7 +29,8 @@ struct sm;
 struct sm_config {
 	const char *state;        /* directory; sm/ is made in it */
 	const char *local_socket; /* the server's own CIM-XML service; NULL: none */
-	const char *local_uri;    /* what is shown for it: "http://127.0.0.1:5988" */
+	const char *const *local_uris; /* where clients reach it; the first one is shown */
+	size_t n_local_uris;
 	const char *host;         /* this management server's name */
 	const char *version;
 	const char *ca_file;         /* authorities that providers' certificates may come from */

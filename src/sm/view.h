@@ -11,6 +11,7 @@
 
 #include "broker/provider.h"
 #include "sm/image.h"
+#include "sm/uri.h"
 
 enum sm_job_state { /* CIM_ConcreteJob.JobState */
 		    SM_JOB_NEW = 2,
@@ -51,6 +52,8 @@ struct sm_view {
 	uint64_t next_job;
 	const char *host, *version;
 	uint32_t providers_max;
+	const struct sm_uri *local_uris; /* all mean the slot "local" */
+	size_t n_local_uris;
 };
 
 struct sm_job *sm_job_ref(struct sm_job *j);

@@ -230,7 +230,8 @@ static int make_sm(struct daemon *d, struct err *e)
 	struct sm_config c = {
 		.state = d->state,
 		.local_socket = d->socket,
-		.local_uri = d->urls[0],
+		.local_uris = (const char *const *)d->urls,
+		.n_local_uris = d->n_urls,
 		.host = d->host,
 		.version = SMISCSI_VERSION,
 		.refresh_s = (uint32_t)d->options.refresh,

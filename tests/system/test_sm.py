@@ -309,4 +309,30 @@ def another_server_like_this_one_is_discovered_and_survives_a_restart_of_ours():
     check(status(other.url).split(":")[0].replace("discovering; ", ""), "stale")
 
 
+@test
+def a_provider_is_noticed_going_and_coming_by_itself_and_a_killed_server_keeps_its_cache():
+    p = replay.Provider()
+    mine = smi.Server(args=["--refresh", "1"]).start()
+
+    def ask():
+        return Client(mine.addr, mine.http, SM)
+
+    def says(word):
+        return lambda: any(word in d["Status"] for d in ask().enum("MSFT_SMDiscovery")
+                           if d["DiscoveryId"] != "local")
+    r, _ = ask().invoke(ask().names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=p.url)
+    check(r, 4096)
+    wait_for("the first reading", says("current"))
+    p.mode = "down"
+    wait_for("stale", says("stale"), 5)
+    check(len(ask().enum("MSFT_SMiSCSIPortalEndpoint")), 2)
+    p.mode = "fine"
+    wait_for("current again", says("current"), 5)
+    for _ in range(3):
+        time.sleep(0.4)
+        mine.kill()
+        mine.start()
+        check(len(ask().enum("MSFT_SMiSCSIPortalEndpoint")), 2)
+
+
 smi.main()

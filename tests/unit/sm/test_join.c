@@ -280,6 +280,36 @@ TEST(the_system_is_what_an_autonomous_profile_points_to)
 	CHECK_INT(sm_image_n_links(img, SM_SYSTEM_CAPS), 1);
 }
 
+TEST(objects_go_to_the_system_that_they_name)
+{
+	AUTO(harvest) h = array();
+	struct sm_link l;
+
+	say(h, SRC_SYSTEM, "T_System.CreationClassName=\"T\",Name=\"array2\"",
+	    "ElementName=Another", NULL);
+	tie(h, SRC_CONFORMS, "ConformantStandard", "CIM_RegisteredProfile.InstanceID=\"a\"",
+	    "ManagedElement", "T_System.CreationClassName=\"T\",Name=\"array2\"");
+	say(h, SRC_EP, "T_EP.Name=\"e2\"", "SystemName=array2", "Role=3", NULL);
+	say(h, SRC_POOL, POOL("p2"), "Primordial=false", NULL);
+	tie(h, SRC_HOSTEDPOOL, "GroupComponent", "T_System.CreationClassName=\"T\",Name=\"array2\"",
+	    "PartComponent", POOL("p2"));
+	say(h, SRC_CAPISCSI, "T_Cap.InstanceID=\"i\"",
+	    "iSCSIProtocolEndpointCreationSupported=false", NULL);
+	tie(h, SRC_ELEMCAP, "ManagedElement", "T_Service.SystemName=\"array2\",Name=\"s\"",
+	    "Capabilities", "T_Cap.InstanceID=\"i\"");
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_count(img, SM_SYSTEM), 2);
+	CHECK(sm_image_walk(img, SM_SYSTEM_ENDPOINT, 1, 0, 0, &l));
+	CHECK_INT(l.end[0], 1);
+	CHECK(sm_image_walk(img, SM_SYSTEM_POOL, 1, 0, 0, &l));
+	CHECK_INT(l.end[0], 1);
+	CHECK_INT(get(img, SM_CAPS, 0, MSFT_SMSystemCapabilities_P_iSCSITargetEndpointCreation)->u,
+		  0);
+	CHECK_INT(get(img, SM_CAPS, 1, MSFT_SMSystemCapabilities_P_iSCSITargetEndpointCreation)->u,
+		  1);
+}
+
 TEST(a_masking_view_ties_endpoints_volumes_and_initiators_together)
 {
 	AUTO(harvest) h = array();

@@ -433,6 +433,7 @@ TEST(partial_discovery_answers_2_while_one_is_running)
 TEST(credentials_are_used_kept_only_if_asked_and_never_shown)
 {
 	static const char *const login[] = {"username", "u", "password", "p", NULL};
+	static const char *const wrong[] = {"username", "u", "password", "q", NULL};
 
 	for (int keep = 0; keep < 2; keep++) {
 		WORLD(w);
@@ -446,6 +447,11 @@ TEST(credentials_are_used_kept_only_if_asked_and_never_shown)
 
 		CHECK_INT(ended(&w, r.job, NULL, 0), 10);
 		r = discover(&w, "StartDiscovery", "http://array2", login);
+		CHECK_INT(ended(&w, r.job, NULL, 0), 7);
+		/* a wrong password later doesn't lock the layer out */
+		r = discover(&w, "StartDiscovery", "http://array2", wrong);
+		CHECK_INT(ended(&w, r.job, NULL, 0), 10);
+		r = discover(&w, "StartDiscovery", "http://array2", NULL);
 		CHECK_INT(ended(&w, r.job, NULL, 0), 7);
 		snprintf(file, sizeof(file), "%s/sm/credentials", w.dir);
 		CHECK_INT(stat(file, &st), keep ? 0 : -1);
@@ -468,9 +474,12 @@ TEST(credentials_are_used_kept_only_if_asked_and_never_shown)
 
 TEST(the_local_server_is_read_at_start_and_again_when_poked)
 {
+	static const char *const own[] = {"http://array6", "https://array6"};
+
 	WORLD(w);
 	w.c.local_socket = "/nowhere";
-	w.c.local_uri = "http://array6";
+	w.c.local_uris = own;
+	w.c.n_local_uris = 2;
 	open_world(&w);
 	CHECK(sm_wait_local(w.sm, 5000));
 	CHECK_INT(count(&w, "MSFT_SMiSCSIPortalEndpoint"), 6);
@@ -480,6 +489,9 @@ TEST(the_local_server_is_read_at_start_and_again_when_poked)
 	while (fake_opened(w.fake, "array6") < 2 && clock_mono_ns() - start < 1000000000)
 		usleep(1000);
 	CHECK_INT(fake_opened(w.fake, "array6"), 2);
+	/* by whichever of its names a client asks for it, it is there once */
+	CHECK_INT(discover(&w, "StartDiscovery", "array6", NULL).ret, 0);
+	CHECK_INT(count(&w, "MSFT_SMProvider"), 1);
 	world_done(&w);
 }
 
