@@ -48,12 +48,13 @@ extern int test_failures;
 		}                                                                              \
 	} while (0)
 
-#define CHECK_STR(got, want)                                                                     \
-	do {                                                                                     \
-		const char *g_ = (got), *w_ = (want);                                            \
-		if (!streq(g_, w_)) {                                                            \
-			test_failures++;                                                         \
-			printf("# %s:%d: %s is \"%s\", want \"%s\"\n", __FILE__, __LINE__, #got, \
-			       g_, w_);                                                          \
-		}                                                                                \
+/* NULL equals NULL only. */
+#define CHECK_STR(got, want)                                                                 \
+	do {                                                                                 \
+		const char *g_ = (got), *w_ = (want);                                        \
+		if (!g_ || !w_ ? g_ != w_ : !streq(g_, w_)) {                                \
+			test_failures++;                                                     \
+			printf("# %s:%d: %s is \"%s\", want \"%s\"\n", __FILE__, __LINE__,   \
+			       #got, g_ ? g_ : "(null)", w_ ? w_ : "(null)");                \
+		}                                                                            \
 	} while (0)
