@@ -87,6 +87,11 @@ struct scsi_lu {
 	void *pr_ctx;
 	void (*released)(void *ctx);
 	void *released_ctx;
+	void (*health)(void *ctx, int error);
+	void *health_ctx;
+	int ill;                 /* atomic: what health was told last */
+	enum blockdev_op ill_op; /* what failed; under lock, like the next */
+	uint64_t ill_told_ns;
 	struct scsi_mapping *mappings;
 	struct pr_state pr;
 	uint64_t pr_verdicts; /* atomic; moves on with every change that may alter a verdict */
@@ -134,6 +139,10 @@ struct scsi_nexus {
 
 /* The LUN number a 64-bit LUN field means, or a negative errno when it can mean none of ours. */
 int scsi_lun_decode(uint64_t lun);
+
+/* A request of the unit's device has ended with result: tell whoever wants to know how it is.
+ * Call it when that is an error, or when lu->ill is set. */
+void scsi_lu_health(struct scsi_lu *lu, enum blockdev_op op, int result);
 
 /* A counted reference to the mapped unit, or NULL. */
 struct scsi_lu *scsi_nexus_lu(struct scsi_nexus *n, unsigned lun);

@@ -127,6 +127,10 @@ struct scsi_lu_params {
 	 * running task: from then on dev and the contexts may be freed.  NULL: not told. */
 	void (*released)(void *ctx);
 	void *released_ctx;
+	/* Called on any thread when requests of the device begin to fail (a negative errno), and
+	 * when they succeed again (0); not more often than about once a second.  NULL: not told. */
+	void (*health)(void *ctx, int error);
+	void *health_ctx;
 };
 struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e) MUST_CHECK;
 void scsi_lu_ref(struct scsi_lu *lu);

@@ -17,6 +17,14 @@ static void wake_task(struct range *r)
 	t->lu_->dev->ops->post(t->lu_->dev, &t->rq_);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+}
+
 static void copy_padded(char *to, size_t n, const char *from)
 {
 	size_t len = strnlen(from, n);
@@ -38,7 +46,6 @@ static bool printable(const char *s, size_t max)
 struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e)
 {
 	struct scsi_lu *lu;
-	struct timespec now;
 	void *saved = NULL;
 	size_t saved_len = 0;
 	int r;
@@ -68,8 +75,7 @@ struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e)
 	scsi_mode_reset(lu);
 	/* Verdicts are cached by (unit's address, generation): a later unit at the same address
 	 * must not continue this one's numbers. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	lu->pr_verdicts = ((uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec) << 8 | 1;
+	lu->pr_verdicts = monotonic_ns() << 8 | 1;
 	if (p->pr_load) {
 		r = p->pr_load(p->pr_ctx, &saved, &saved_len);
 		if (r < 0)
@@ -85,7 +91,33 @@ struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e)
 	/* From here on the owner is told; a failed scsi_lu_new tells nobody. */
 	lu->released = p->released;
 	lu->released_ctx = p->released_ctx;
+	lu->health = p->health;
+	lu->health_ctx = p->health_ctx;
 	return lu;
+}
+
+void scsi_lu_health(struct scsi_lu *lu, enum blockdev_op op, int result)
+{
+	enum { TELL_EVERY_NS = 1000000000 };
+	bool tell = false;
+
+	if (!lu->health)
+		return;
+	(void)pthread_mutex_lock(&lu->lock);
+	if (result < 0) {
+		tell = lu->ill == 0;
+		lu->ill_op = op;
+	} else {
+		/* A full file still reads: well is who can do again what failed. */
+		tell = lu->ill != 0 && op == lu->ill_op &&
+		       monotonic_ns() - lu->ill_told_ns > TELL_EVERY_NS;
+	}
+	if (tell) {
+		lu->ill_told_ns = monotonic_ns();
+		__atomic_store_n(&lu->ill, result, __ATOMIC_RELAXED);
+		lu->health(lu->health_ctx, result);
+	}
+	(void)pthread_mutex_unlock(&lu->lock);
 }
 
 void scsi_lu_ref(struct scsi_lu *lu)

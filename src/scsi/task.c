@@ -126,15 +126,31 @@ static void task_release(struct scsi_task *t)
 	t->lu_ = NULL;
 }
 
+static struct scsi_lu *io_lu(const struct scsi_task *t)
+{
+	return t->io_lu_ ? t->io_lu_ : t->lu_;
+}
+
+/* The request that was set up has its result: continue. */
+static enum scsi_step answered(struct scsi_task *t)
+{
+	struct scsi_lu *lu = io_lu(t);
+
+	if (UNLIKELY(t->rq_.result < 0) ||
+	    UNLIKELY(__atomic_load_n(&lu->ill, __ATOMIC_RELAXED) != 0))
+		scsi_lu_health(lu, t->rq_.op, t->rq_.result);
+	return t->then_(t);
+}
+
 /* Submit what is set up until the command ends or has to wait. */
 static enum scsi_step drive(struct scsi_task *t, enum scsi_step step)
 {
 	while ((int)step == OP_SUBMIT) {
-		struct blockdev *d = (t->io_lu_ ? t->io_lu_ : t->lu_)->dev;
+		struct blockdev *d = io_lu(t)->dev;
 
 		if (d->ops->submit(d, &t->rq_) == BLOCKDEV_PENDING)
 			return SCSI_PENDING;
-		step = t->then_(t);
+		step = answered(t);
 	}
 	if (step == SCSI_DONE)
 		task_release(t);
@@ -142,6 +158,15 @@ static enum scsi_step drive(struct scsi_task *t, enum scsi_step step)
 }
 
 static void rq_done(struct blockdev_rq *rq)
+{
+	struct scsi_task *t = container_of(rq, struct scsi_task, rq_);
+
+	if (drive(t, answered(t)) == SCSI_DONE)
+		t->done(t);
+}
+
+/* Not a request's end: a wait's. */
+static void rq_woken(struct blockdev_rq *rq)
 {
 	struct scsi_task *t = container_of(rq, struct scsi_task, rq_);
 
@@ -182,7 +207,7 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 	/* All that waking needs is in place before the lock is asked for: from then on another
 	 * thread may post us. */
 	t->rq_.loop = t->loop;
-	t->rq_.done = rq_done;
+	t->rq_.done = rq_woken;
 	t->then_ = locked;
 	t->locked_ = then;
 	t->range_lu_ = lu;
@@ -200,7 +225,7 @@ enum scsi_step op_lock(struct scsi_task *t, enum range_kind kind, uint64_t offse
 enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t))
 {
 	t->rq_.loop = t->loop;
-	t->rq_.done = rq_done;
+	t->rq_.done = rq_woken;
 	t->then_ = then;
 	t->lu_->dev->ops->post(t->lu_->dev, &t->rq_);
 	return SCSI_PENDING;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "target/config.h"
+#include "target/control.h"
 #include "target/listener.h"
 #include "target/reservations.h"
 #include "target/session.h"
@@ -305,10 +306,44 @@ static void unit_forget(struct loop *l, struct loop_post *p);
 struct unit_holder {
 	struct loop_post post;
 	struct loop *main;
+	struct target *target;
 	struct unit *unit;
 	struct store *store;
 	struct reservations *pr;
 };
+
+/* A unit's device has begun to fail, or is well again: told by a worker, passed on by main. */
+struct health_event {
+	struct loop_post post;
+	struct target *target;
+	uint64_t naa;
+	int error;
+};
+
+static void unit_health_told(struct loop *l, struct loop_post *p)
+{
+	struct health_event *ev = container_of(p, struct health_event, post);
+
+	(void)l;
+	if (ev->error)
+		log_warn(target, "unit %016" PRIx64 " fails: %s", ev->naa, strerror(-ev->error));
+	else
+		log_info(target, "unit %016" PRIx64 " is well again", ev->naa);
+	control_unit_event(ev->target, ev->naa, ev->error ? strerror(-ev->error) : "");
+	free(ev);
+}
+
+static void unit_health(void *ctx, int error)
+{
+	struct unit_holder *h = ctx;
+	struct health_event *ev = xcalloc(1, sizeof(*ev));
+
+	*ev = (struct health_event){.post.run = unit_health_told,
+				    .target = h->target,
+				    .naa = h->unit->naa,
+				    .error = error};
+	loop_post(h->main, &ev->post);
+}
 
 static void unit_released(void *ctx)
 {
@@ -356,7 +391,8 @@ static int unit_add(struct batch *b, const struct change *c)
 		return CONFIG_STORE;
 	h = xcalloc(1, sizeof(*h));
 	u = xcalloc(1, sizeof(*u));
-	*h = (struct unit_holder){.main = b->t->main, .unit = u, .store = store};
+	*h = (struct unit_holder){
+		.main = b->t->main, .target = b->t, .unit = u, .store = store};
 	u->naa = c->naa;
 	u->path = xstrdup(c->path ? c->path : "");
 	u->kind = xstrdup(c->unit_kind);
@@ -367,6 +403,8 @@ static int unit_add(struct batch *b, const struct change *c)
 	lp.dev = store_blockdev(store);
 	lp.released = unit_released;
 	lp.released_ctx = h;
+	lp.health = unit_health;
+	lp.health_ctx = h;
 	if (u->pr_path) {
 		h->pr = reservations_new(u->pr_path);
 		lp.pr_load = reservations_load;

@@ -732,6 +732,20 @@ void control_portal_event(struct target *t, const struct portal *p)
 		notify(t->control, "portal", portal_json(p));
 }
 
+void control_unit_event(struct target *t, uint64_t naa, const char *error)
+{
+	json_t *o;
+	char name[17];
+
+	if (!t->control || !t->control->controller)
+		return;
+	(void)snprintf(name, sizeof(name), "%016" PRIx64, naa);
+	o = json_object();
+	put_text(o, "naa", name);
+	put_text(o, "error", error);
+	notify(t->control, "unit", o);
+}
+
 /* ---- the socket ---- */
 
 static bool served(const struct sockaddr_un *sa)

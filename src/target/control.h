@@ -20,5 +20,8 @@ void control_session_changed(struct target *t, struct session *s);
 /* Main thread: a portal's state has changed. */
 void control_portal_event(struct target *t, const struct portal *p);
 
+/* Main thread: a unit's backing store fails, or (error "") is well again. */
+void control_unit_event(struct target *t, uint64_t naa, const char *error);
+
 /* What `shutdown` and SIGTERM do (main.c). */
 void target_stop(struct target *t);

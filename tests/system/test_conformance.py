@@ -7,6 +7,7 @@ taken from there.
 """
 import re, shutil
 
+from initiator import *
 from smi import Skip, check, free_port, loopback, main, run, temp_dir, test
 from target_ctl import *
 
@@ -80,6 +81,24 @@ def a_file_with_blocks_of_4096_bytes_conforms():
 @test
 def memory_conforms():
     conformance("memory", 512)
+
+
+@test
+def a_store_that_fails_is_an_error_to_the_initiator_and_an_event_to_the_controller():
+    t = Target()
+    a, path = loopback(), temp_dir() / "unit"
+    number = free_port(a)
+    path.touch()
+    t.apply(dict(unit(NAA, 1 << 20), backing="file", path=str(path)), node(IQN), port(IQN),
+            portal(a, number), binding(IQN, 1, a, number), lun(IQN, 0, NAA), must_listen=True)
+    c = Connection(a, number).login(IQN)
+    c.test_unit_ready()
+    path.write_bytes(b"")  # somebody truncates it
+    status, _, answer = c.finish(c.command(bytes.fromhex("28000000000000000100"), read=512))
+    check(status, 2)
+    sense = answer.data[2:]
+    check((sense[2] & 15, sense[12]), (3, 0x11), "MEDIUM ERROR, UNRECOVERED READ ERROR")
+    check(t.control.event("unit", naa="%016x" % NAA)["error"] != "")
 
 
 main()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <unistd.h>
 
 #include "rig.h"
 #include "scsi/be.h"
@@ -273,6 +274,49 @@ TEST(a_failing_device_becomes_the_sense_that_says_what_to_do)
 		CHECK_INT(rig_sense(r), failures[i].sense);
 		rig_free(r);
 	}
+}
+
+static void healthy(void *ctx, int error)
+{
+	int *told = ctx;
+
+	told[0]++;
+	told[1] = error;
+}
+
+TEST(a_device_that_fails_is_told_once_and_again_when_it_is_well)
+{
+	struct rig *r = rig_new(0);
+	int told[2] = {0, 0};
+	struct scsi_lu_params p = {.naa = 0x3000000000000002,
+				   .vendor = "",
+				   .product = "",
+				   .revision = "",
+				   .dev = &r->dev,
+				   .health = healthy,
+				   .health_ctx = told};
+	struct scsi_lu *lu = scsi_lu_new(&p, NULL);
+	static const char read[] = "28 00 00000000 00 0001 00",
+			  write[] = "2a 00 00000000 00 0001 00";
+	const uint64_t lun = 1ULL << 48;
+
+	CHECK_INT(scsi_target_map(r->target, 1, lu), 0);
+	rig_cmd_lun(r, r->a, lun, "00", SCSI_DIR_NONE, NULL, 0);
+	rig_cmd_lun(r, r->a, lun, "00", SCSI_DIR_NONE, NULL, 0);
+	r->fail_with = ENOSPC;
+	for (int i = 0; i < 3; i++)
+		rig_cmd_lun(r, r->a, lun, write, SCSI_DIR_OUT, NULL, 512);
+	CHECK_INT(told[0], 1);
+	CHECK_INT(told[1], -ENOSPC);
+	r->fail_with = 0;
+	(void)usleep(1100000);
+	rig_cmd_lun(r, r->a, lun, read, SCSI_DIR_IN, NULL, 512); /* could be read all the time */
+	CHECK_INT(told[0], 1);
+	rig_cmd_lun(r, r->a, lun, write, SCSI_DIR_OUT, NULL, 512);
+	CHECK_INT(told[0], 2);
+	CHECK_INT(told[1], 0);
+	scsi_lu_unref(lu);
+	rig_free(r);
 }
 
 TEST(a_lun_without_a_unit_answers_only_who_is_there)
