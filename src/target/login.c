@@ -255,7 +255,7 @@ static void enter(struct connection *c)
 
 	while (old && old->cid != c->login->cid)
 		old = old->next_of_session;
-	if (joining && s->dying)
+	if (s->dying) /* its end, or its reinstatement, has overtaken us on the way here */
 		status = ISCSI_LOGIN_NO_SESSION;
 	else if (joining && !old && s->n_connections >= s->keys.max_connections)
 		status = ISCSI_LOGIN_TOO_MANY_CONNECTIONS;
@@ -295,26 +295,12 @@ static void enter(struct connection *c)
 		connection_ask_logout(c, t->logout_time);
 }
 
-/* A new session becomes known to its worker. */
-static void link_session(struct session *s)
-{
-	struct worker *w = s->worker;
-
-	if (s->pprev)
-		return;
-	s->next = w->all_sessions;
-	if (s->next)
-		s->next->pprev = &s->next;
-	s->pprev = &w->all_sessions;
-	w->all_sessions = s;
-}
-
 static void moved(struct loop *l, struct loop_post *p)
 {
 	struct connection *c = container_of(p, struct connection, post);
 
 	connection_link(c, loop_user(l));
-	link_session(c->session);
+	session_link(c->session);
 	if (!connection_watch(c)) {
 		c->fd.ready = NULL;
 		connection_close(c);
@@ -327,7 +313,7 @@ static void moved(struct loop *l, struct loop_post *p)
 static bool go_to(struct connection *c, struct worker *w)
 {
 	if (c->worker == w) {
-		link_session(c->session);
+		session_link(c->session);
 		enter(c);
 		return !c->is_closed;
 	}

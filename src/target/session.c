@@ -44,6 +44,19 @@ static void retry_parked(struct worker *w)
 	login_retry_parked(w);
 }
 
+void session_link(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	if (s->pprev || s->dying)
+		return;
+	s->next = w->all_sessions;
+	if (s->next)
+		s->next->pprev = &s->next;
+	s->pprev = &w->all_sessions;
+	w->all_sessions = s;
+}
+
 /* Nothing of it is left but memory: whoever waited to log in instead may go on. */
 static void session_end(struct session *s)
 {
@@ -78,6 +91,7 @@ void session_kill(struct session *s, const char *why)
 
 	if (s->dying)
 		return;
+	session_link(s); /* it may be killed while its first connection is still on the way here */
 	log_info(target, "session ended: %s; initiator=%s target=%s", why, s->initiator,
 		 s->node ? s->node->iqn : "(discovery)");
 	(void)pthread_mutex_lock(&t->lock);

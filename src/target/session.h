@@ -181,6 +181,8 @@ void session_header(struct connection *c); /* full feature phase: a header is in
 void session_pdu(struct connection *c);    /* ... and the whole PDU */
 void session_bad_data(struct connection *c);
 void session_unref_locked(struct session *s);
+/* A new session becomes known to its worker, in whose thread this is. */
+void session_link(struct session *s);
 /* End it: connections closed, tasks aborted.  Worker thread. */
 void session_kill(struct session *s, const char *why);
 /* One task less; ends the dying session when it was the last. */

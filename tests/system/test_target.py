@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """smiscsi-target as initiators and its controller see it."""
-import os, re, signal, socket, struct, subprocess, time
+import os, random, re, socket, struct, threading, time, traceback
 
 from initiator import *
 from smi import Skip, check, free_port, iscsi_ls, loopback, main, run, test, wait_for
@@ -611,6 +611,94 @@ def the_initiators_own_protocol_tests_pass():
         m = re.search(r"tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", out)
         if m:
             check((family, int(m[4])), (family, 0), out[-1500:])
+
+
+@test
+def everything_changes_under_load_and_nothing_breaks():
+    """Sessions that read, write, log in and out and hang up, while nodes, ports, bindings and LUNs
+    come and go; afterwards a clean configuration serves as ever."""
+    seconds = float(os.environ.get("SMISCSI_STRESS", "3"))
+    t = Target("--log", "error")
+    random.seed(os.environ.get("SMISCSI_SEED", "1"))
+    portals = [(loopback(), 3260) for _ in range(3)]
+    names = [f"{NODE}-{i}" for i in range(4)]
+    t.apply(unit(NAA, 16 << 20), unit(NAA + 1, 16 << 20), *[portal(*p) for p in portals],
+            dict(op="set", kind="settings", logout_time=1))
+    end = time.monotonic() + seconds
+    broken = []
+
+    def initiator(seed):
+        r = random.Random(seed)
+        while time.monotonic() < end:
+            try:
+                isid = b"\x80%05d" % (seed if r.random() < 0.8 else 1)
+                c = Connection(*r.choice(portals), isid=isid, timeout=5)
+                name = r.choice(names)
+                c.login(name, keys=[("MaxConnections", "4"), ("MaxOutstandingR2T", "2")] +
+                        ([("DataDigest", "CRC32C")] if r.random() < 0.3 else []))
+                if r.random() < 0.3:
+                    d = Connection(*r.choice(portals), isid=isid, cid=r.randint(0, 3), timeout=5)
+                    d.tsih, d.cmd_sn = c.tsih, c.cmd_sn
+                    d.login(name)
+                for _ in range(r.randint(0, 30)):
+                    what = r.random()
+                    tags = []
+                    if what < 0.5:
+                        tags.append(c.command(struct.pack(">BBIBHB", 0x28, 0, 0, 0, 64, 0), read=32768))
+                    elif what < 0.8:
+                        tags.append(c.command(c.write10(r.randint(0, 99), 16), write=bytes(8192),
+                                              immediate_data=bytes(r.choice((0, 4096, 8192)))))
+                    elif what < 0.9:
+                        c.tmf(r.choice((1, 2, 5, 6)), ref=r.randint(0, 50))
+                    elif what < 0.95:
+                        c.send_targets("")
+                    else:
+                        break
+                    for itt in tags:
+                        status, _, p = c.finish(itt)
+                        if status is None and r.random() < 0.8:
+                            c.data_out(itt, p.ttt, bytes(p.w44), p.w40)
+                            c.finish(itt)
+                if r.random() < 0.5:
+                    c.logout()
+                c.close()
+            except (Closed, LoginFailed, OSError, TypeError):
+                pass
+            except Exception:
+                broken.append(traceback.format_exc())
+                return
+
+    threads = [threading.Thread(target=initiator, args=(i,)) for i in range(6)]
+    for th in threads:
+        th.start()
+    refused = 0
+    while time.monotonic() < end:
+        name, p = random.choice(names), random.choice(portals)
+        take = random.choice([
+            dict(op="remove", kind="node", iqn=name), removal(port(name)),
+            removal(binding(name, 1, *p)), removal(binding(name, 1, *p)),
+            removal(lun(name, random.randint(0, 1), 0)),
+            dict(op="set", kind="portal", address=p[0], port=p[1], enabled=False),
+            dict(op="set", kind="node", iqn=name, enabled=False)])
+        give = [node(name), port(name), *[binding(name, 1, *q) for q in portals],
+                *[lun(name, i, NAA + random.randint(0, 1)) for i in (0, 1)],
+                *[dict(op="set", kind="portal", address=q[0], port=q[1], enabled=True) for q in portals],
+                dict(op="set", kind="node", iqn=name, enabled=True)]
+        for change in ([take] if random.random() < 0.1 else give):
+            try:
+                t.apply(change)
+            except Refused:
+                refused += 1
+        t.control.call(random.choice(("state", "stats")))
+        time.sleep(0.02)
+    for th in threads:
+        th.join()
+    check(broken, [])
+    t.replace()
+    wait_for("every session to end", lambda: not t.control.call("state")["sessions"])
+    iqn, a, n = simple(t)
+    Connection(a, n).login(iqn).test_unit_ready()
+    check(t.stop(), 0)
 
 
 @test
