@@ -33,10 +33,10 @@ struct segment {
 
 struct copy {
 	struct target target[COPY_TARGETS_MAX];
-	struct segment segment[COPY_SEGMENTS_MAX];
+	struct segment segment[COPY_SEGMENTS_MAX + 1]; /* the last one stays empty */
 	unsigned n_targets, n_segments, at;
-	uint64_t done, copied; /* bytes: of this segment, of all */
-	bool keep;             /* the result, under list_id */
+	uint64_t done, copied, chunk; /* bytes: of this segment, of all, under way */
+	bool keep;                    /* the result, under list_id */
 	uint8_t list_id;
 	uint8_t *buf;
 };
@@ -245,8 +245,7 @@ static bool read_list(struct scsi_task *t, struct copy *c, const uint8_t *p, siz
 
 /* ---- copying ---- */
 
-static enum scsi_step segment_begin(struct scsi_task *t);
-static enum scsi_step chunk_read(struct scsi_task *t);
+static enum scsi_step chunk_begin(struct scsi_task *t);
 
 static enum scsi_step failed(struct scsi_task *t, int r)
 {
@@ -262,52 +261,67 @@ static enum scsi_step chunk_written(struct scsi_task *t)
 
 	if (t->rq_.result < 0)
 		return failed(t, t->rq_.result);
+	op_unlock(t);
 	c->done += t->rq_.length;
 	c->copied += t->rq_.length;
-	return c->copied % PAUSE_EVERY ? chunk_read(t) : op_pause(t, chunk_read);
+	return c->copied % PAUSE_EVERY ? chunk_begin(t) : op_pause(t, chunk_begin);
 }
 
 static enum scsi_step chunk_write(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
 	const struct segment *s = &c->segment[c->at];
-	struct scsi_lu *to = c->target[s->to].lu;
-	bool fua = !__atomic_load_n(&to->mode.write_cache, __ATOMIC_RELAXED);
+	const struct target *to = &c->target[s->to];
+	bool fua = !__atomic_load_n(&to->lu->mode.write_cache, __ATOMIC_RELAXED);
+
+	/* A copy may take long: is its destination still ours to write? */
+	if (!may(t, to, MAY_WRITE)) {
+		keep_result(t, true);
+		return SCSI_DONE;
+	}
+	t->io_lu_ = to->lu;
+	return op_io(t, BLOCKDEV_WRITE, s->to_byte + c->done, c->chunk, c->buf,
+		     fua ? BLOCKDEV_FUA : 0, chunk_written);
+}
+
+static enum scsi_step chunk_was_read(struct scsi_task *t)
+{
+	struct copy *c = t->scratch_;
+	const struct segment *s = &c->segment[c->at];
 
 	if (t->rq_.result < 0)
 		return failed(t, t->rq_.result);
-	t->io_lu_ = to;
-	return op_io(t, BLOCKDEV_WRITE, s->to_byte + c->done, t->rq_.length, c->buf,
-		     fua ? BLOCKDEV_FUA : 0, chunk_written);
+	op_unlock(t);
+	return op_lock_on(t, c->target[s->to].lu, RANGE_SHARED, s->to_byte + c->done, c->chunk,
+			  chunk_write);
 }
 
 static enum scsi_step chunk_read(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
 	const struct segment *s = &c->segment[c->at];
-	uint64_t n = s->bytes - c->done;
 
-	if (n == 0) {
-		op_unlock(t);
-		c->at++;
-		return segment_begin(t);
-	}
 	t->io_lu_ = c->target[s->from].lu;
-	return op_io(t, BLOCKDEV_READ, s->from_byte + c->done, n < COPY_CHUNK ? n : COPY_CHUNK,
-		     c->buf, 0, chunk_write);
+	return op_io(t, BLOCKDEV_READ, s->from_byte + c->done, c->chunk, c->buf, 0, chunk_was_read);
 }
 
-static enum scsi_step segment_begin(struct scsi_task *t)
+/* One chunk after the other, each read and written with its blocks held. */
+static enum scsi_step chunk_begin(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
 	const struct segment *s = &c->segment[c->at];
 
+	while (c->at < c->n_segments && c->done == s->bytes) {
+		s = &c->segment[++c->at];
+		c->done = 0;
+	}
 	if (c->at == c->n_segments) {
 		keep_result(t, false);
 		return op_good(t);
 	}
-	c->done = 0;
-	return op_lock_on(t, c->target[s->to].lu, RANGE_SHARED, s->to_byte, s->bytes, chunk_read);
+	c->chunk = s->bytes - c->done < COPY_CHUNK ? s->bytes - c->done : COPY_CHUNK;
+	return op_lock_on(t, c->target[s->from].lu, RANGE_SHARED, s->from_byte + c->done, c->chunk,
+			  chunk_read);
 }
 
 enum scsi_step op_extended_copy(struct scsi_task *t)
@@ -332,5 +346,5 @@ enum scsi_step op_extended_copy(struct scsi_task *t)
 	if (!read_list(t, c, p, len))
 		return SCSI_DONE;
 	c->buf = xmalloc(COPY_CHUNK);
-	return segment_begin(t);
+	return chunk_begin(t);
 }

@@ -77,10 +77,11 @@ struct mode_state { /* written under scsi_lu.lock, each read atomically */
 
 enum sanitize_state { SANITIZE_IDLE, SANITIZE_RUNNING, SANITIZE_FAILED };
 
-struct scsi_lu {
-	unsigned refs;
+struct scsi_lu { /* aligned as its ranges are */
+	/* Two additions per command: on a line of its own, away from what commands only read. */
+	_Alignas(64) unsigned refs;
+	_Alignas(64) struct blockdev *dev;
 	pthread_mutex_t lock;
-	struct blockdev *dev;
 	uint64_t naa;
 	char vendor[8], product[16], revision[4], serial[17];
 	int (*pr_save)(void *ctx, const void *p, size_t len);
@@ -131,7 +132,6 @@ struct scsi_nexus {
 	struct scsi_target *target;
 	char *initiator_port, *target_port;
 	uint16_t rel_port;
-	unsigned shard;
 	unsigned looking; /* atomic; odd while the nexus' thread looks a unit up */
 	struct copy_result copy_result[COPY_RESULTS]; /* only the nexus' thread; newest first */
 	struct scsi_itl itl[SCSI_LUN_MAX + 1];

@@ -60,7 +60,13 @@ struct scsi_lu *scsi_lu_new(const struct scsi_lu_params *p, struct err *e)
 			"vendor, product and revision are at most 8, 16 and 4 ASCII characters");
 		return NULL;
 	}
-	lu = xcalloc(1, sizeof(*lu));
+	/* Of its alignment, which malloc doesn't promise. */
+	lu = aligned_alloc(_Alignof(struct scsi_lu), sizeof(*lu));
+	if (!lu) {
+		(void)err_set(e, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	memset(lu, 0, sizeof(*lu));
 	lu->refs = 1;
 	lu->dev = p->dev;
 	lu->naa = p->naa;
@@ -331,7 +337,6 @@ struct scsi_nexus *scsi_nexus_new(struct scsi_target *tg, const char *initiator_
 	n->initiator_port = xstrndup(initiator_port, PR_NAME_MAX);
 	n->target_port = xstrndup(target_port, PR_NAME_MAX);
 	n->rel_port = rel_port;
-	n->shard = (unsigned)((uintptr_t)n / sizeof(*n));
 	(void)pthread_mutex_lock(&tg->lock);
 	for (unsigned lun = 0; lun <= SCSI_LUN_MAX; lun++)
 		n->itl[lun].attention = 1U << UA_RESET;

@@ -204,6 +204,9 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 			  uint64_t offset, uint64_t length,
 			  enum scsi_step (*then)(struct scsi_task *t))
 {
+	/* One shard for all tasks of a loop: its lock is then hardly ever another thread's. */
+	unsigned shard = (unsigned)((uintptr_t)t->loop * 0x9e3779b97f4a7c15U >> 61);
+
 	/* All that waking needs is in place before the lock is asked for: from then on another
 	 * thread may post us. */
 	t->rq_.loop = t->loop;
@@ -211,7 +214,7 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 	t->then_ = locked;
 	t->locked_ = then;
 	t->range_lu_ = lu;
-	if (!range_lock(&lu->ranges, &t->range_, kind, t->nexus->shard, offset, length))
+	if (!range_lock(&lu->ranges, &t->range_, kind, shard, offset, length))
 		return SCSI_PENDING;
 	return locked(t);
 }
