@@ -118,7 +118,8 @@ static void exchange_over(struct http_exchange *x)
 	x->done = NULL;
 	x->ctx = NULL;
 	x->conn = NULL;
-	x->too_large = x->answered = false;
+	x->too_large = false;
+	x->answered = false;
 	x->peer[0] = x->address[0] = '\0';
 	arena_reset(x->arena);
 	if (x->body.cap > KEEP_OUT)

@@ -10,7 +10,7 @@ providers go wrong.
 Modes: fine, down, malformed, truncated, wrongtypes, dangling, twice, endless, drip, redirect,
 denied, html, empty, hang.
 """
-import http.server, json, pathlib, re, socket, ssl, threading, time
+import base64, http.server, json, re, ssl, threading
 import smi
 
 DATA = smi.ROOT / "tests/data/recorded-array"
@@ -38,6 +38,7 @@ class Provider:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass
@@ -51,7 +52,11 @@ class Provider:
 
             do_M_POST = do_POST
 
-        self.httpd = http.server.ThreadingHTTPServer((self.addr, 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                """Clients that go away in the middle are the point of some tests."""
+
+        self.httpd = Server((self.addr, 0), Handler)
         self.httpd.daemon_threads = True
         self.scheme = "https" if tls else "http"
         if tls:
@@ -94,7 +99,6 @@ class Provider:
         cls = cls.group(1) if cls else ""
         self.requests.append((ns, cls))
         if self.user is not None:
-            import base64
             want = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
             if h.headers.get("Authorization") != want:
                 return self.send(h, "", 401, [("WWW-Authenticate", 'Basic realm="array"')])
