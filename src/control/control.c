@@ -186,7 +186,7 @@ static void see_event(struct control *c, const struct engine_event *ev, const st
 	case ENGINE_UP:
 		c->engine_ok = false;
 		c->want_replace = true;
-		c->retry_at = 0;
+		c->retry_at = c->undo.n || c->network_again ? clock_mono_ns() : 0;
 		break;
 	case ENGINE_DOWN:
 		c->engine_ok = false;
@@ -322,6 +322,47 @@ static void on_network(void *ctx, const struct network_list *l)
 	control_network_set(ctx, &seen);
 }
 
+/* Is the portal that comes with this new address, or at the first look with any, not kept? */
+static bool waits_for_portal(const struct san_state *s, const struct san_changes *ch,
+			     const struct san_change *c)
+{
+	bool first = san_count(s, SAN_NICS) == 0;
+
+	for (size_t i = 0; i < ch->n && !c->old; i++) {
+		const struct san_portal *p = (const void *)ch->v[i].now;
+
+		if (ch->v[i].kind != SAN_PORTAL || ch->v[i].old || !p)
+			continue;
+		if (first && (c->kind == SAN_IP || c->kind == SAN_NIC))
+			return true;
+		if (c->kind == SAN_IP &&
+		    streq(((const struct san_ip *)(const void *)c->now)->address->s, p->address->s))
+			return true;
+	}
+	return false;
+}
+
+/* The disk refused the durable part: show what is measured and try the rest again later.  A new
+ * address stays new until then, because its portal comes with it. */
+static void drop_unkept(const struct san_state *s, struct san_changes *ch)
+{
+	size_t kept = 0;
+	bool *drop = xcalloc(ch->n + 1, sizeof(*drop));
+
+	for (size_t i = 0; i < ch->n; i++)
+		drop[i] = san_change_is_durable(&ch->v[i]) || waits_for_portal(s, ch, &ch->v[i]);
+	for (size_t i = 0; i < ch->n; i++) {
+		if (drop[i]) {
+			san_unref(ch->v[i].old);
+			san_unref(ch->v[i].now);
+		} else {
+			ch->v[kept++] = ch->v[i];
+		}
+	}
+	ch->n = kept;
+	free(drop);
+}
+
 static void see_network(struct control *c, const struct san_state *s, struct san_changes *ch)
 {
 	struct san_env env = env_now();
@@ -334,16 +375,8 @@ static void see_network(struct control *c, const struct san_state *s, struct san
 					.n_wanted = c->n_wanted};
 
 	san_network_seen(s, &env, &seen, ch);
-	/* The disk refused the durable part: show what is measured, try the rest again later. */
-	for (size_t i = 0; c->network_again && i < ch->n;) {
-		if (san_change_is_durable(&ch->v[i])) {
-			san_unref(ch->v[i].old);
-			san_unref(ch->v[i].now);
-			memmove(&ch->v[i], &ch->v[i + 1], (--ch->n - i) * sizeof(ch->v[0]));
-		} else {
-			i++;
-		}
-	}
+	if (c->network_again)
+		drop_unkept(s, ch);
 }
 
 /* ---- one batch ---- */
@@ -689,7 +722,7 @@ static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 	bool stop;
 	size_t n = 0;
 
-	if (c->retry_at && c->retry_at < until)
+	if ((c->retry_at || c->network_again) && c->retry_at < until)
 		until = c->retry_at;
 	pthread_mutex_lock(&c->lock);
 	while (!c->head && !c->ev_head && !c->network && !c->stopping) {

@@ -643,9 +643,22 @@ static int step_once(struct store *st, sqlite3_stmt *q, struct err *e)
 	return r;
 }
 
+/* A commit whose sync failed stands complete in the write-ahead log, and the next start would
+ * take it for made.  The next commit begins where it began, and what it leaves of the old one no
+ * longer fits the chain of check sums: so there is one at once, that skips an id and changes
+ * nothing else (SQLite would not write a page that is as it was). */
+static void overwrite_refused(struct store *st)
+{
+	if (sqlite3_exec(st->db, "BEGIN IMMEDIATE; UPDATE meta SET next_id=next_id+1; COMMIT",
+			 NULL, NULL, NULL) != SQLITE_OK &&
+	    !sqlite3_get_autocommit(st->db))
+		(void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int store_commit(struct store *st, const struct san_changes *const *lists, size_t n, uint64_t gen,
 		 uint64_t next_id, struct err *e)
 {
+	bool half_way = false;
 	int r = sqlite3_get_autocommit(st->db) ? step_once(st, st->begin, e) : 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -657,10 +670,14 @@ int store_commit(struct store *st, const struct san_changes *const *lists, size_
 		(void)sqlite3_bind_int64(st->meta, 2, (sqlite3_int64)next_id);
 		r = step_once(st, st->meta, e);
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = step_once(st, st->commit, e);
+		half_way = r < 0;
+	}
 	/* Some failures have rolled back by themselves. */
 	if (r < 0 && !sqlite3_get_autocommit(st->db))
 		(void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+	if (half_way)
+		overwrite_refused(st);
 	return r;
 }

@@ -76,6 +76,7 @@ class Server(smi.Server):
     def __init__(self, program="smiscsid", power=False, **more):
         super().__init__(**more)
         self.dir = smi.temp_dir()
+        self.log_path = self.dir / "log" # not where the disk may be full
         self.fault = Fault(self.dir / "fault")
         self.shadow = self.dir / "shadow" if power else None
         self.wrapper = ["env", f"LD_PRELOAD={os.environ['SMISCSI_SHIM']}",
@@ -95,6 +96,12 @@ class Server(smi.Server):
         if not self.client:
             self.client = Client(self.addr, self.http, NS, timeout=30)
         return self.client
+
+    def end(self):
+        super().end()
+        self.fault.map.close()
+        if self.client and self.client.conn:
+            self.client.conn.close()
 
     def ended(self):
         """Wait for the end of what was killed."""

@@ -92,6 +92,7 @@ class Server:
         self.engine = engine
         # e.g. SMISCSI_WRAPPER="gdb -batch -ex run -ex bt --args" while looking for a bug
         self.wrapper = list(wrapper) or os.environ.get("SMISCSI_WRAPPER", "").split()
+        self.log_path = pathlib.Path(f"{self.state}.log")
         self.proc = None
         at_end(self.end)
 
@@ -109,9 +110,11 @@ class Server:
         for p in self.portals:
             cmd += ["--portal", p]
         cmd += self.args
-        self.log = open(f"{self.state}.log", "ab") if self.state.parent.exists() else None
+        self.log = open(self.log_path, "ab") if self.log_path.parent.exists() else None
         self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=self.log, text=True)
+        if self.log:
+            self.log.close()
         if expect_ready:
             self.ready = self._read_ready(seconds)
         return self
@@ -134,7 +137,7 @@ class Server:
 
     def errors(self):
         try:
-            return pathlib.Path(f"{self.state}.log").read_text(errors="replace")
+            return self.log_path.read_text(errors="replace")
         except FileNotFoundError:
             return ""
 
@@ -170,6 +173,8 @@ class Server:
             self.stop(5)
         except subprocess.TimeoutExpired:
             self.kill()
+        if self.proc:
+            self.proc.stdout.close()
         pid = self.target_pid()
         if pid:
             os.kill(pid, signal.SIGKILL)
