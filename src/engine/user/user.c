@@ -325,6 +325,17 @@ static void tell_down(struct user_engine *u, const char *why)
 	u->notify(u->ctx, &(struct engine_event){.kind = ENGINE_DOWN, .why = why});
 }
 
+/* One of the flags that stand under the lock. */
+static bool is(struct user_engine *u, const bool *flag)
+{
+	bool b;
+
+	pthread_mutex_lock(&u->lock);
+	b = *flag;
+	pthread_mutex_unlock(&u->lock);
+	return b;
+}
+
 /* Is the program that we started still there?  Says what became of it when not. */
 static bool child_lives(struct user_engine *u)
 {
@@ -335,6 +346,9 @@ static bool child_lives(struct user_engine *u)
 		return false;
 	if (waitpid(u->child, &status, WNOHANG) == 0)
 		return true;
+	u->child = 0;
+	if (is(u, &u->ending))
+		return false;
 	if (WIFSIGNALED(status))
 		(void)err_set(&e, -EIO, "smiscsi-target was killed by signal %d (%s)",
 			      WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -349,19 +363,7 @@ static bool child_lives(struct user_engine *u)
 										    : 100;
 	if (u->wait_ms > BACKOFF_MAX_MS)
 		u->wait_ms = BACKOFF_MAX_MS;
-	u->child = 0;
 	return false;
-}
-
-/* One of the flags that stand under the lock. */
-static bool is(struct user_engine *u, const bool *flag)
-{
-	bool b;
-
-	pthread_mutex_lock(&u->lock);
-	b = *flag;
-	pthread_mutex_unlock(&u->lock);
-	return b;
 }
 
 static void nap(struct user_engine *u, uint64_t ms)
