@@ -70,6 +70,7 @@ struct control {
 struct job {
 	struct control_write *w; /* NULL: the network */
 	struct san_changes ch;
+	int64_t now_us; /* when its rule ran: what it made and what follows bear one time */
 	enum control_outcome outcome;
 	bool settled; /* outcome is known whatever becomes of the rest */
 	struct err err;
@@ -407,6 +408,7 @@ static void run_rule(struct control *c, struct job *j, const struct san_state *s
 	struct san_env env = env_now();
 
 	san_changes_done(&j->ch);
+	j->now_us = env.now_us;
 	j->outcome = CONTROL_OK;
 	if (!j->w) {
 		see_network(c, s, &j->ch);
@@ -595,7 +597,7 @@ static size_t run_jobs(struct control *c, struct job *jobs, size_t n)
 			continue;
 		run_rule(c, &jobs[i], s);
 		if (jobs[i].ch.n)
-			s = san_apply(s, &jobs[i].ch, clock_wall_us(), &effects);
+			s = san_apply(s, &jobs[i].ch, jobs[i].now_us, &effects);
 	}
 	if (commit(c, jobs, n, s->next_id, &e) < 0) {
 		san_state_unref(s);
@@ -625,7 +627,7 @@ static size_t run_jobs(struct control *c, struct job *jobs, size_t n)
 		s = working_state(c);
 		for (size_t i = 0; i < bad; i++) {
 			if (jobs[i].ch.n)
-				s = san_apply(s, &jobs[i].ch, clock_wall_us(), &effects);
+				s = san_apply(s, &jobs[i].ch, jobs[i].now_us, &effects);
 		}
 		if (out[bad].result == ENGINE_TIMEOUT)
 			s = engine_is_late(c, s, j->err.text, &effects);
@@ -807,6 +809,24 @@ static void *writer(void *arg)
 
 /* ---- from outside ---- */
 
+/* The naming authority in normal form: names made from it must be what lookups find. */
+static int check_authority(struct san_settings *set, struct err *e)
+{
+	char norm[SAN_IQN_MAX + 1];
+	int r = san_iqn_check(set->authority->s, norm, e);
+
+	if (r == 0 && (strncmp(norm, "iqn.", 4) != 0 || strlen(norm) > SAN_AUTHORITY_MAX))
+		r = err_set(e, -EINVAL, "it must begin with iqn. and have at most %d bytes",
+			    SAN_AUTHORITY_MAX);
+	if (r < 0)
+		return err_in(e, "naming authority '%.100s'", set->authority->s);
+	if (!streq(norm, set->authority->s)) {
+		san_str_unref(set->authority);
+		set->authority = san_str_new(norm);
+	}
+	return 0;
+}
+
 static int load(struct control *c, const struct control_config *cfg, struct err *e)
 {
 	bool loopback = false;
@@ -886,21 +906,22 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	c->n_wanted = cfg->n_portals;
 	c->options = xcalloc(c->n_wanted + 1, sizeof(c->options[0]));
 	c->wanted = xcalloc(c->n_wanted + 1, sizeof(c->wanted[0]));
-	for (size_t i = 0; i < c->n_wanted; i++) {
+	r = check_authority(cfg->settings, e);
+	for (size_t i = 0; r == 0 && i < c->n_wanted; i++) {
 		uint8_t family;
 
 		c->options[i] = cfg->portals[i];
 		if (!san_address_parse(cfg->portals[i].address, c->options[i].address, &family)) {
 			r = err_set(e, -EINVAL, "--portal: '%s' is no IP address",
 				    cfg->portals[i].address);
-			san_unref(cfg->settings);
-			control_done(c);
-			return r;
 		}
 		c->wanted[i] = (struct san_wanted_portal){c->options[i].address,
 							  c->options[i].tcp_port};
 	}
-	r = load(c, cfg, e);
+	if (r == 0)
+		r = load(c, cfg, e);
+	else
+		san_unref(cfg->settings);
 	if (r == 0)
 		r = pool_open(cfg->state_dir, &c->pool, e);
 	if (r == 0) {

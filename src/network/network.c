@@ -63,7 +63,10 @@ bool network_list_same(const struct network_list *a, const struct network_list *
 
 struct reading {
 	struct network_list list;
-	int *index; /* of list.nics */
+	struct link {
+		int index;
+		bool shown; /* Ethernet, loopback, or something with an address */
+	} * link;           /* of list.nics */
 	int seq;
 };
 
@@ -110,15 +113,14 @@ static int see_link(const struct nlmsghdr *h, void *ctx)
 		else if (mnl_attr_get_type(a) == IFLA_MTU)
 			nic.mtu = mnl_attr_get_u32(a);
 	}
-	/* Tunnels and the like without an Ethernet address are shown only for their addresses,
-	 * which the caller finds by name. */
 	nic.loopback = m->ifi_type == ARPHRD_LOOPBACK;
 	nic.up = m->ifi_flags & IFF_UP;
 	nic.running = m->ifi_flags & IFF_RUNNING;
 	nic.speed = nic_speed(nic.name);
 	r->list.nics = xrealloc(r->list.nics, (r->list.n_nics + 1) * sizeof(nic));
-	r->index = xrealloc(r->index, (r->list.n_nics + 1) * sizeof(r->index[0]));
-	r->index[r->list.n_nics] = m->ifi_index;
+	r->link = xrealloc(r->link, (r->list.n_nics + 1) * sizeof(r->link[0]));
+	r->link[r->list.n_nics] = (struct link){m->ifi_index,
+						nic.loopback || m->ifi_type == ARPHRD_ETHER};
 	r->list.nics[r->list.n_nics++] = nic;
 	return MNL_CB_OK;
 }
@@ -145,13 +147,14 @@ static int see_address(const struct nlmsghdr *h, void *ctx)
 		else if (mnl_attr_get_type(a) == IFA_ADDRESS)
 			address = mnl_attr_get_payload(a);
 	}
-	while (i < r->list.n_nics && r->index[i] != (int)m->ifa_index)
+	while (i < r->list.n_nics && r->link[i].index != (int)m->ifa_index)
 		i++;
 	/* On point-to-point links IFA_ADDRESS is the other end's. */
 	local = local ? local : address;
 	if (!local || i == r->list.n_nics ||
 	    !inet_ntop(m->ifa_family, local, x.text, sizeof(x.text) - 1 - sizeof(x.nic)))
 		return MNL_CB_OK;
+	r->link[i].shown = true;
 	memcpy(x.nic, r->list.nics[i].name, sizeof(x.nic));
 	if (m->ifa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)local)) {
 		size_t n = strlen(x.text);
@@ -196,6 +199,18 @@ static int dump(struct mnl_socket *nl, unsigned type, mnl_cb_t see, struct readi
 	return 0;
 }
 
+/* Tunnels that nobody uses (sit0, tunl0 and their like) are no NICs to anybody. */
+static void drop_unused(struct reading *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->list.n_nics; i++) {
+		if (r->link[i].shown)
+			r->list.nics[n++] = r->list.nics[i];
+	}
+	r->list.n_nics = n;
+}
+
 static int read_once(struct network_list *ret, struct err *e)
 {
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
@@ -211,7 +226,8 @@ static int read_once(struct network_list *ret, struct err *e)
 	if (r == 0)
 		r = dump(nl, RTM_GETADDR, see_address, &rd, e);
 	(void)mnl_socket_close(nl);
-	free(rd.index);
+	drop_unused(&rd);
+	free(rd.link);
 	if (r < 0) {
 		network_list_done(&rd.list);
 		return r;

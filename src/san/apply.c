@@ -391,6 +391,13 @@ static void become(struct apply *a, const struct san_obj *was, void *now)
 	put(a->s, was, now);
 }
 
+/* Does TimeOfLastStateChange move?  Learning after a start that all is well is no change. */
+static bool moved(const struct apply *a, enum san_status was, enum san_status is)
+{
+	return was != is && a->s->engine->health != SAN_ENGINE_STARTING &&
+	       !(was == SAN_STARTING && is == SAN_OK);
+}
+
 static void measure_portals(struct apply *a)
 {
 	for (size_t i = 0; i < a->portals.n; i++) {
@@ -403,7 +410,7 @@ static void measure_portals(struct apply *a)
 		san_portal_measure(a->s, m);
 		if (m->status != p->status || m->has_ip != p->has_ip || m->listen != p->listen ||
 		    m->why->len != p->why->len) {
-			if (m->status != p->status)
+			if (moved(a, p->status, m->status))
 				m->enabled.changed_us = a->now_us;
 			become(a, &p->obj, m);
 		}
@@ -427,7 +434,7 @@ static void measure_ports(struct apply *a)
 		if (m.status != p->status || m.n_bindings != p->n_bindings) {
 			struct san_port *d = san_obj_dup(p);
 
-			if (m.status != p->status)
+			if (moved(a, p->status, m.status))
 				d->enabled.changed_us = a->now_us;
 			d->status = m.status;
 			d->n_bindings = m.n_bindings;
@@ -448,7 +455,7 @@ static void measure_units(struct apply *a)
 		m = san_obj_dup(u);
 		san_unit_measure(a->s, m);
 		if (m->status != u->status || m->n_luns != u->n_luns) {
-			if (m->status != u->status)
+			if (moved(a, u->status, m->status))
 				m->changed_us = a->now_us;
 			become(a, &u->obj, m);
 		}

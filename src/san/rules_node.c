@@ -25,18 +25,18 @@ int san_check_name(const char *what, const char *text, size_t max, struct err *e
 	return 0;
 }
 
-/* A name for a node: the authority, the host and the alias, folded, and made unique. */
+/* A name for a node: the authority (normalised already), the host and the alias, folded, and made
+ * unique. */
 static void make_iqn(const struct san_state *s, const char *alias, char ret[SAN_IQN_MAX + 1])
 {
-	char host[64], name[SAN_IQN_MAX + 1], norm[SAN_IQN_MAX + 1];
-	const char *authority = s->settings->authority->s;
+	char host[64], name[SAN_IQN_MAX + 1];
 	int n;
 
 	san_fold(s->host->name->s, host, sizeof(host));
 	san_fold(alias, name, sizeof(name));
-	n = snprintf(ret, SAN_IQN_MAX + 1, "%s:%s%s%s", authority, host, *host ? ":" : "",
-		     *name ? name : "node");
-	if (n <= SAN_IQN_MAX && san_iqn_check(ret, norm, NULL) == 0 && !san_node_by_iqn(s, norm))
+	n = snprintf(ret, SAN_IQN_MAX + 1, "%s:%s%s%s", s->settings->authority->s, host,
+		     *host ? ":" : "", *name ? name : "node");
+	if (n <= SAN_IQN_MAX && !san_node_by_iqn(s, ret))
 		return;
 	/* What folding made equal, the id tells apart: it is given out once.  But a client may have
 	 * chosen just that name for a node of its own. */

@@ -25,12 +25,13 @@
 #include "base/pset.h"
 
 enum {
-	SAN_IQN_MAX = 223,     /* bytes, RFC 7143 §4.2.7.2 */
-	SAN_ALIAS_MAX = 128,   /* code points */
-	SAN_NAME_MAX = 256,    /* code points: names of volumes and groups */
-	SAN_ADDRESS_TEXT = 64, /* IPv6 with %scope fits */
-	SAN_PORTAL_TEXT = 80,  /* "[address]:port" */
-	SAN_LUN_MAX = 254,     /* what the SM layer's DeviceNumber allows */
+	SAN_IQN_MAX = 223,       /* bytes, RFC 7143 §4.2.7.2 */
+	SAN_AUTHORITY_MAX = 100, /* bytes: leaves room for host and alias */
+	SAN_ALIAS_MAX = 128,     /* code points */
+	SAN_NAME_MAX = 256,      /* code points: names of volumes and groups */
+	SAN_ADDRESS_TEXT = 64,   /* IPv6 with %scope fits */
+	SAN_PORTAL_TEXT = 80,    /* "[address]:port" */
+	SAN_LUN_MAX = 254,       /* what the SM layer's DeviceNumber allows */
 	SAN_DEFAULT_TCP_PORT = 3260,
 	SAN_BLOCK_SIZE = 512,
 };
@@ -119,7 +120,8 @@ struct san_settings {
 	bool loopback;        /* --portal names a loopback address, so they count */
 	uint16_t default_tcp_port;
 	uint32_t logout_time;      /* seconds given to sessions whose portal or port goes */
-	struct san_str *authority; /* "iqn.2026-11.example" naming authority for CreateiSCSINode */
+	struct san_str *authority; /* normalised, at most SAN_AUTHORITY_MAX bytes:
+				      "iqn.2026-11.example" naming authority for CreateiSCSINode */
 };
 
 enum san_engine_health { SAN_ENGINE_STARTING, SAN_ENGINE_UP, SAN_ENGINE_DEGRADED, SAN_ENGINE_GONE };
@@ -292,14 +294,14 @@ enum san_index {
 	SAN_POOLS,              /* struct san_pool by id */
 	SAN_UNITS,              /* struct san_unit by id */
 	SAN_UNITS_BY_NAA,
-	SAN_LUNS_OF_NODE,     /* struct san_lun by (node, lun) */
-	SAN_LUNS_OF_UNIT,     /* by (unit, node) */
-	SAN_NICS,             /* struct san_nic by name */
-	SAN_IPS,              /* struct san_ip by address text */
-	SAN_IPS_OF_NIC,       /* by (nic name, address) */
-	SAN_SESSIONS,         /* struct san_session by id */
-	SAN_SESSIONS_OF_PORT, /* by (port, id) */
-	SAN_SESSIONS_OF_NODE, /* by (node, id) */
+	SAN_LUNS_OF_NODE,          /* struct san_lun by (node, lun) */
+	SAN_LUNS_OF_UNIT,          /* by (unit, node) */
+	SAN_NICS,                  /* struct san_nic by name */
+	SAN_IPS,                   /* struct san_ip by address text */
+	SAN_IPS_OF_NIC,            /* by (nic name, address) */
+	SAN_SESSIONS,              /* struct san_session by id */
+	SAN_SESSIONS_OF_PORT,      /* by (port, id) */
+	SAN_SESSIONS_OF_NODE,      /* by (node, id) */
 	SAN_SESSIONS_OF_INITIATOR, /* by (initiator_port, id) */
 	SAN_INDEXES
 };

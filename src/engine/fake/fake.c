@@ -27,7 +27,7 @@ struct fake_engine {
 		enum engine_result r;
 	} fail[FAILS_MAX];
 	size_t n_fails;
-	unsigned calls, timeouts;
+	unsigned timeouts;
 	bool gone;
 };
 
@@ -189,7 +189,6 @@ static enum engine_result apply_list(struct fake_engine *f, const struct san_cha
 	struct pset next;
 	bool ports_go = false;
 
-	f->calls++;
 	if (f->gone) {
 		(void)err_set(e, -ENOTCONN, "the fake target is not running");
 		return ENGINE_ABSENT;
@@ -463,14 +462,4 @@ int fake_engine_check(struct fake_engine *f, const struct san_state *s, struct e
 			    f->config.count, n);
 	pthread_mutex_unlock(&f->lock);
 	return r;
-}
-
-unsigned fake_engine_calls(struct fake_engine *f)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&f->lock);
-	n = f->calls;
-	pthread_mutex_unlock(&f->lock);
-	return n;
 }

@@ -34,4 +34,3 @@ void fake_engine_portal(struct fake_engine *f, const char *address, uint16_t tcp
 
 /* Is what it serves exactly what s says?  0, or -EUCLEAN and the difference. */
 int fake_engine_check(struct fake_engine *f, const struct san_state *s, struct err *e) MUST_CHECK;
-unsigned fake_engine_calls(struct fake_engine *f); /* apply calls so far */

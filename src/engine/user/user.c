@@ -47,7 +47,7 @@ struct call {
 
 struct user_engine {
 	struct engine engine;
-	char *program, *state_dir, *units_dir, *socket_path, *log_path;
+	char *program, *units_dir, *socket_path, *log_path;
 	unsigned apply_ms;
 	engine_notify *notify;
 	void *ctx;
@@ -676,7 +676,6 @@ static void user_free(struct engine *en)
 	pthread_mutex_destroy(&u->lock);
 	pthread_mutex_destroy(&u->write_lock);
 	free(u->program);
-	free(u->state_dir);
 	free(u->units_dir);
 	free(u->socket_path);
 	free(u->log_path);
@@ -715,7 +714,6 @@ int user_engine_new(const struct user_engine_config *cfg, struct engine **ret, s
 
 	u->engine.ops = &user_ops;
 	u->program = cfg->program ? xstrdup(cfg->program) : beside_us();
-	u->state_dir = xstrdup(cfg->state_dir);
 	u->units_dir = xasprintf("%s/" ENGINE_UNIT_DIR, cfg->state_dir);
 	u->socket_path = xasprintf("%s/target.sock", cfg->state_dir);
 	u->log_path = xasprintf("%s/target.log", cfg->state_dir);

@@ -21,7 +21,10 @@ struct rig {
 	struct control *c;
 	control_observer *observer;
 	void *observer_ctx;
-	bool addresses[4]; /* 10.0.0.1 to 10.0.0.4 on eth0: there or not */
+	bool addresses[4];                       /* 10.0.0.1 to 10.0.0.4 on eth0: there or not */
+	const char *authority;                   /* NULL: a good one */
+	struct control_portal_option portals[2]; /* --portal */
+	size_t n_portals;
 };
 
 static inline void rig_network(struct rig *r)
@@ -48,10 +51,13 @@ static inline void rig_network(struct rig *r)
 
 static inline bool rig_start(struct rig *r, struct err *e)
 {
-	struct control_config cfg = {.state_dir = r->dir,
-				     .settings = san_settings_new("iqn.2026-11.test"),
-				     .observer = r->observer,
-				     .observer_ctx = r->observer_ctx};
+	struct control_config cfg = {
+		.state_dir = r->dir,
+		.settings = san_settings_new(r->authority ? r->authority : "iqn.2026-11.test"),
+		.portals = r->portals,
+		.n_portals = r->n_portals,
+		.observer = r->observer,
+		.observer_ctx = r->observer_ctx};
 
 	r->fake = fake_engine_new();
 	if (store_open(r->dir, &r->store, e) < 0 ||

@@ -140,8 +140,8 @@ TEST(one_that_the_target_refuses_takes_nobody_with_it)
 {
 	struct member m[] = {
 		{.op = {.rule = op_create_node, .text = "before"}},
-		{.op = {.rule = op_create_node, .text = "same"}},  /* the target refuses this one */
-		{.op = {.rule = op_create_node, .text = "same"}},  /* so this one gets its name */
+		{.op = {.rule = op_create_node, .text = "same"}}, /* the target refuses this one */
+		{.op = {.rule = op_create_node, .text = "same"}}, /* so this one gets its name */
 		{.op = {.rule = op_create_node, .text = "after"}},
 		{.op = {.rule = op_create_node, .text = "before"}},
 	};
@@ -341,11 +341,11 @@ TEST(files_that_a_crash_left_over_are_cleared_but_never_data)
 		const char *name;
 		bool data, stays;
 	} rows[] = {
-		{"3000000000000001.img", false, false}, /* made, never committed */
-		{"3000000000000002.gone", true, false}, /* its removal was committed */
-		{"3000000000000003.img", true, true},   /* somebody's data */
-		{"3000000000000004.pr", true, false},
-		{"notes.txt", true, true},
+		{"3000000000000001.img",  false, false}, /* made, never committed */
+		{"3000000000000002.gone", true,  false}, /* its removal was committed */
+		{"3000000000000003.img",  true,  true }, /* somebody's data */
+		{"3000000000000004.pr",   true,  false},
+                {"notes.txt",             true,  true },
 	};
 	struct rig r = {0};
 	struct err e = {0};
@@ -433,6 +433,130 @@ TEST(readers_see_only_whole_states_while_writers_write)
 		(void)pthread_join(readers[i].thread, NULL);
 		CHECK(readers[i].states > 0);
 		CHECK_INT(readers[i].broken, 0);
+	}
+	rig_free(&r);
+}
+
+/* ---- starts ---- */
+
+static void restart(struct rig *r)
+{
+	struct err e = {0};
+
+	rig_stop(r);
+	if (!rig_start(r, &e)) {
+		printf("Bail out! %s\n", e.text);
+		exit(1);
+	}
+	rig_settle(r);
+}
+
+TEST(the_portal_option_makes_exactly_its_portals_and_takes_none_that_is_in_use)
+{
+	struct op node = {.rule = op_create_node, .text = "n"};
+	struct op port = {.rule = op_create_port, .n_portals = 1};
+	struct op by_hand = {.rule = op_create_portal, .text = "127.0.0.9:7000"};
+	struct rig r = {
+		.portals = {{"127.0.0.1", 5000}, {"127.0.0.2", 5000}},
+                  .n_portals = 2
+        };
+
+	rig_new(&r);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		CHECK_INT(san_count(s, SAN_PORTALS), 2);
+		CHECK(san_portal_by_text(s, "127.0.0.2:5000")->has_ip);
+		CHECK_STR(san_ip(s, "127.0.0.2")->nic->s, "lo");
+		port.portals[0] = ref_to(san_portal_by_text(s, "127.0.0.1:5000")->obj.id);
+	}
+	CHECK_INT(rig_do(&r, &node), CONTROL_OK);
+	port.a = ref_to(node.id);
+	CHECK_INT(rig_do(&r, &port), CONTROL_OK);
+	CHECK_INT(rig_do(&r, &by_hand), CONTROL_OK);
+	/* Without the option: the one that is bound and the one made by hand stay, and serve. */
+	r.n_portals = 0;
+	restart(&r);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		CHECK_INT(san_portal_by_text(s, "127.0.0.1:5000")->status, SAN_OK);
+		CHECK_INT(san_portal_by_text(s, "127.0.0.9:7000")->status, SAN_OK);
+		CHECK(!san_portal_by_text(s, "127.0.0.2:5000"));
+		CHECK(san_portal_by_text(s, "10.0.0.1:3260") != NULL); /* the default ones come */
+	}
+	rig_free(&r);
+}
+
+TEST(a_bad_start_is_said_and_leaves_nothing_behind)
+{
+	static const struct {
+		const char *authority;
+		struct control_portal_option portal;
+		const char *words;
+	} rows[] = {
+		{"foo",                  {"10.0.0.1", 1},  "naming authority 'foo'"                },
+		{"eui.02004567A425678D", {"10.0.0.1", 1},  "begin with iqn."                       },
+		{NULL,                   {"localhost", 1}, "--portal: 'localhost' is no IP address"},
+	};
+	struct rig r = {0};
+
+	(void)snprintf(r.dir, sizeof(r.dir), "/tmp/san-test.XXXXXX");
+	CHECK(mkdtemp(r.dir) != NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err e = {0};
+
+		r.authority = rows[i].authority;
+		r.portals[0] = rows[i].portal;
+		r.n_portals = 1;
+		CHECK(!rig_start(&r, &e));
+		if (!strstr(e.text, rows[i].words)) {
+			printf("# %s\n", e.text);
+			test_failures++;
+		}
+		store_close(take(r.store));
+		fake_engine_engine(r.fake)->ops->free(fake_engine_engine(r.fake));
+	}
+	rig_remove_dir(r.dir);
+}
+
+TEST(the_time_of_the_last_change_survives_a_restart_in_which_nothing_changed)
+{
+	struct op node = {.rule = op_create_node, .text = "n"};
+	struct op port = {.rule = op_create_port, .n_portals = 1};
+	int64_t port_us, portal_us;
+	struct rig r = {0};
+
+	rig_new(&r);
+	CHECK_INT(rig_do(&r, &node), CONTROL_OK);
+	port.a = ref_to(node.id);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		port.portals[0] = ref_to(san_portal_by_text(s, "10.0.0.1:3260")->obj.id);
+	}
+	CHECK_INT(rig_do(&r, &port), CONTROL_OK);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		port_us = san_port(s, port.id)->enabled.changed_us;
+		portal_us = san_portal_by_text(s, "10.0.0.1:3260")->enabled.changed_us;
+	}
+	restart(&r);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		CHECK_INT(san_port(s, port.id)->status, SAN_OK);
+		CHECK_INT(san_port(s, port.id)->enabled.changed_us, port_us);
+		CHECK_INT(san_portal_by_text(s, "10.0.0.1:3260")->enabled.changed_us, portal_us);
+	}
+	fake_engine_portal(r.fake, "10.0.0.1", 3260, SAN_LISTEN_IN_USE, "taken");
+	rig_settle(&r);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		CHECK(san_port(s, port.id)->enabled.changed_us > port_us);
+		CHECK(san_portal_by_text(s, "10.0.0.1:3260")->enabled.changed_us > portal_us);
 	}
 	rig_free(&r);
 }

@@ -103,7 +103,7 @@ TEST(what_is_measured_shows)
 		p = san_portal_by_text(x.s, "[2001:0db8:0::1]:3260");
 		CHECK_INT(p->status, rows[i].status);
 		CHECK_STR(p->text->s, "[2001:db8::1]:3260");
-		CHECK(p->enabled.changed_us == box_env.now_us);
+		CHECK_INT(p->enabled.changed_us, box_env.now_us);
 		box_done(&x);
 	}
 }
