@@ -3,10 +3,11 @@
 # usage: run.sh BUILD-DIR: start the server on its embedded default, make a small demonstration once,
 # print how to talk to it, stay until Ctrl-C or SIGTERM.
 set -eu
+# Another place for it: SMISCSI_STATE, SMISCSI_HTTP, SMISCSI_PORTAL.
 build=$(cd "$1" && pwd)
-state=$build/state
-http=127.0.0.1:5988
-portal=127.0.0.1:3260
+state=${SMISCSI_STATE:-$build/state}
+http=${SMISCSI_HTTP:-127.0.0.1:5988}
+portal=${SMISCSI_PORTAL:-127.0.0.1:3260}
 iscsi=MSISCSITARGET
 
 fifo=$(mktemp -u)
