@@ -16,6 +16,7 @@ static enum scsi_step standard(struct scsi_task *t)
 	p[2] = 0x06; /* SPC-4 */
 	p[3] = 0x12; /* HISUP, response data format 2 */
 	p[4] = STANDARD_LEN - 5;
+	p[6] = 0x10; /* MULTIP: a unit may be behind several ports */
 	p[7] = 0x02; /* CMDQUE */
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
 		be_put16(p + 58 + 2 * i, versions[i]);

@@ -46,7 +46,7 @@ struct scsi_mapping { /* one place where a unit is mapped; guarded by scsi_lu.lo
 	unsigned lun;
 };
 
-enum { PR_KEY_LEN = 8, PR_REGISTRANTS_MAX = 512, PR_NAME_MAX = 263 };
+enum { PR_REGISTRANTS_MAX = 512, PR_NAME_MAX = 263 };
 
 struct pr_registrant {
 	struct pr_registrant *next;
