@@ -3,10 +3,10 @@
  * decode.h - a CIM-XML request message (DSP0200 §5, DSP0201) -> struct cim_request
  *
  * The whole body is in memory.  Everything decoded lives in the caller's arena; the parser is
- * kept by the caller from request to request (one per thread), because making one costs more
- * than reading a small request.
+ * kept by the caller from request to request (one per thread), because it has buffers that are
+ * worth keeping.
  *
- * Depends on: base cim, expat.  Threads: a parser belongs to one thread at a time.
+ * Depends on: base cim.  Threads: a parser belongs to one thread at a time.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * internal.h - what requests and answers share (inside cimxml only)
  *
- * Depends on: base, expat.  Threads: see decode.h.
+ * Depends on: base.  Threads: see decode.h.
  */
 #pragma once
 

@@ -6,10 +6,7 @@
 #include "cimxml/objects.h"
 #include "cimxml/response.h"
 
-enum {
-	TOKEN_MAX = 1024 * 1024, /* bytes of a tag or a comment: expat holds it whole */
-	ENVELOPE_MAX = 64 * 1024 * 1024,
-};
+enum { ENVELOPE_MAX = 64 * 1024 * 1024 };
 
 struct cimxml_reader {
 	struct xml x;
@@ -19,7 +16,6 @@ struct cimxml_reader {
 	const char *message_id;
 	struct cimxml_response got;
 	struct err e;
-	uint64_t fed;
 };
 
 static struct objects objects_of(struct cimxml_reader *r, struct arena *a, struct err *e)
@@ -174,17 +170,7 @@ static int broken(const struct cimxml_reader *r, struct err *e)
 
 int cimxml_reader_feed(struct cimxml_reader *r, const char *p, size_t n, struct err *e)
 {
-	XML_Index at;
-
-	if (!xml_feed(&r->x, p, n, false))
-		return broken(r, e);
-	r->fed += n;
-	at = XML_GetCurrentByteIndex(r->x.expat);
-	if (r->fed - (at > 0 ? (uint64_t)at : 0) > TOKEN_MAX) {
-		(void)xml_refuse(&r->x, XML_TOO_LARGE, "a tag of more than %d bytes", TOKEN_MAX);
-		return broken(r, e);
-	}
-	return 0;
+	return xml_feed(&r->x, p, n, false) ? 0 : broken(r, e);
 }
 
 /* ---- the message around it ---- */

@@ -7,7 +7,7 @@
  * its largest object, and that has a maximum.  Elements and attributes that aren't known are
  * left out; an object that makes no sense is counted and left out.
  *
- * Depends on: base cim, expat.  Threads: one owner.
+ * Depends on: base cim.  Threads: one owner.
  */
 #pragma once
 
