@@ -123,13 +123,13 @@ static void volume_fill(const struct prov_ctx *c, const struct prov_obj *o, stru
 
 /* ---- what a volume was made with ---- */
 
-static bool setting_of_volume(const struct prov_ctx *c, const struct prov_obj *from,
+bool pv_setting_of_volume(const struct prov_ctx *c, const struct prov_obj *from,
 			      struct pv_pos *pos, struct prov_obj *ret)
 {
 	return pv_only(c, pos, PV_SETTING, from->p, ret);
 }
 
-static bool volume_of_setting(const struct prov_ctx *c, const struct prov_obj *from,
+bool pv_volume_of_setting(const struct prov_ctx *c, const struct prov_obj *from,
 			      struct pv_pos *pos, struct prov_obj *ret)
 {
 	return pv_only(c, pos, PV_VOLUME, from->p, ret);
@@ -396,20 +396,6 @@ static void allocated_fill(const struct prov_ctx *c UNUSED, const struct prov_li
 		cim_u64(p->obj.kind == SAN_POOL ? p->total - p->free : u->size);
 }
 
-static const struct pv_legs made_with = {
-	PV_ELEMENT_SETTING,
-	1,
-	{{{PV_VOLUME, PV_SETTING}, setting_of_volume, volume_of_setting, pv_list_volumes, 0}},
-};
-PV_ASSOC(made_with)
-
-static void made_with_fill(const struct prov_ctx *c UNUSED, const struct prov_link *l UNUSED,
-			   struct cim_instance *i)
-{
-	i->v[MSISCSITARGET_ElementSettingData_P_IsDefault] = cim_u16(1);
-	i->v[MSISCSITARGET_ElementSettingData_P_IsCurrent] = cim_u16(1);
-}
-
 /* ---- methods ---- */
 
 #define FROM_POOL(p) CIM_StorageConfigurationService_CreateOrModifyElementFromStoragePool_A_##p
@@ -546,14 +532,6 @@ static const struct pv_assoc_row assocs[] = {
 	  .next = allocated_next,
 	  .walk = allocated_walk,
 	  .fill = allocated_fill}},
-	{PV_ELEMENT_SETTING,
-	 {.cls = &cim_class_MSISCSITARGET_ElementSettingData,
-	  .ns = &smiscsi_ns_iscsitarget,
-	  .ref = {MSISCSITARGET_ElementSettingData_P_ManagedElement,
-		  MSISCSITARGET_ElementSettingData_P_SettingData},
-	  .next = made_with_next,
-	  .walk = made_with_walk,
-	  .fill = made_with_fill}},
 };
 static const struct prov_method methods[] = {
 	{&cim_class_MSISCSITARGET_StorageConfigurationService,

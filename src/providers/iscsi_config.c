@@ -125,6 +125,38 @@ static enum cim_status delete_node(struct prov_call *call)
 	return CIM_OK;
 }
 
+/* ModifyInstance: ElementName is all that a client may write. */
+static enum cim_status rename_node(struct prov_call *call)
+{
+	const char *alias =
+		text_of(&call->inst->v[MSISCSITARGET_SCSIProtocolController_P_ElementName]);
+
+	return (enum cim_status)san_rename_node(pv_state(&call->ctx),
+						((const struct san_obj *)call->target.p)->id, alias,
+						pv_changes(call), &call->e);
+}
+
+/* A method's code as the status of the intrinsic operation that does the same. */
+static enum cim_status as_status(uint32_t code)
+{
+	return code == SAN_DONE ? CIM_OK : code == 4096 ? CIM_ERR_NOT_FOUND : CIM_ERR_FAILED;
+}
+
+static struct san_ref target_of(const struct prov_call *call)
+{
+	return (struct san_ref){.kind = SAN_REF_FOUND,
+				.id = ((const struct san_obj *)call->target.p)->id};
+}
+
+/* DeleteInstance, by the rule of DeleteiSCSINode. */
+static enum cim_status remove_node(struct prov_call *call, const struct prov_link *link UNUSED)
+{
+	struct san_delete_node_in in = {target_of(call)};
+
+	return as_status(
+		san_delete_node(pv_state(&call->ctx), &in, pv_changes(call), &call->e));
+}
+
 /* ---- ports ---- */
 
 static struct san_ref port_ref(const struct prov_call *call, const struct cim_value *v)
@@ -189,6 +221,21 @@ static enum cim_status delete_port(struct prov_call *call)
 	return CIM_OK;
 }
 
+/* DeleteInstance, by the rule of DeleteiSCSIProtocolEndpoint. */
+static enum cim_status remove_port(struct prov_call *call, const struct prov_link *link UNUSED)
+{
+	struct san_delete_port_in in = {target_of(call)};
+
+	if (pv_kind(&call->target) != SAN_PORT) {
+		(void)err_set(&call->e, -EOPNOTSUPP,
+			      "an initiator's port is not ours to delete; it goes with its "
+			      "last session");
+		return CIM_ERR_NOT_SUPPORTED;
+	}
+	return as_status(
+		san_delete_port(pv_state(&call->ctx), &in, pv_changes(call), &call->e));
+}
+
 static enum cim_status bind_port(struct prov_call *call)
 {
 	struct san_bind_in in = {
@@ -226,7 +273,11 @@ static const struct prov_method methods[] = {
 	METHOD("BindiSCSIProtocolEndPoint", bind_port),
 };
 static const struct prov_edit edits[] = {
-	{.cls = &cim_class_MSISCSITARGET_SCSIProtocolController, .create = create_named_node},
+	{.cls = &cim_class_MSISCSITARGET_SCSIProtocolController,
+	 .create = create_named_node,
+	 .modify = rename_node,
+	 .remove = remove_node},
+	{.cls = &cim_class_MSISCSITARGET_iSCSIProtocolEndpoint, .remove = remove_port},
 };
 const struct pv_part pv_iscsi_config = {
 	.classes = classes,

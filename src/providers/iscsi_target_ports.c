@@ -243,6 +243,17 @@ static enum cim_status group_create(struct prov_call *call)
 	return (enum cim_status)r;
 }
 
+/* ElementName is all that a client may write. */
+static enum cim_status group_modify(struct prov_call *call)
+{
+	const struct cim_value *name = &call->inst->v[GROUP(ElementName)];
+	const struct san_group *g = call->target.p;
+
+	return (enum cim_status)san_rename_group(pv_state(&call->ctx), g->obj.id,
+						 cim_is_null(name) ? NULL : name->s,
+						 pv_changes(call), &call->e);
+}
+
 static enum cim_status group_remove(struct prov_call *call, const struct prov_link *link UNUSED)
 {
 	const struct san_group *g = call->target.p;
@@ -577,6 +588,7 @@ static const struct prov_edit edits[] = {
 	 .remove = portal_remove},
 	{.cls = &cim_class_MSISCSITARGET_SystemSpecificCollection,
 	 .create = group_create,
+	 .modify = group_modify,
 	 .remove = group_remove},
 	{.cls = &cim_class_MSISCSITARGET_MemberOfCollection, .create = member_create},
 	{.cls = &cim_class_MSISCSITARGET_BindsTo, .remove = binds_remove},

@@ -32,6 +32,9 @@ enum pv_class {
 	PV_LOGIN_STATS,      /* p: its san_node */
 	PV_SESSION_FAILURES, /* p: its san_node */
 	PV_SESSION_STATS,    /* p: its san_session */
+	/* settings.c */
+	PV_SESSION_SETTINGS,
+	PV_CONNECTION_SETTINGS,
 	/* iscsi_config.c */
 	PV_ISCSI_SERVICE,
 	PV_ISCSI_SERVICE_CAPS,
@@ -86,6 +89,7 @@ enum pv_assoc {
 	PV_NAMESPACE_IN_MANAGER,
 	PV_MECHANISM_FOR_MANAGER,
 	PV_SUBPROFILE_REQUIRES,
+	PV_REFERENCED_PROFILE,
 	PV_ASSOCS
 };
 
@@ -233,6 +237,7 @@ pv_step pv_to_system, pv_to_iscsi_caps, pv_to_iscsi_service, pv_to_iscsi_service
 pv_step pv_list_nics, pv_list_ips, pv_list_nodes, pv_list_portals, pv_list_groups, pv_list_pools,
 	pv_list_volumes;
 pv_step pv_list_target_ports, pv_list_sessions;
+pv_step pv_setting_of_volume, pv_volume_of_setting;
 pv_step pv_caps_of_pool, pv_pool_of_caps, pv_service_caps_of_pool, pv_pool_of_service_caps,
 	pv_caps_of_storage_service, pv_storage_service_of_caps;
 pv_step pv_list_initiators; /* as iSCSI ports */
@@ -358,4 +363,4 @@ struct pv_part {
 	size_t n_edits;
 };
 extern const struct pv_part pv_array, pv_ip, pv_target_ports, pv_sessions, pv_statistics,
-	pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;
+	pv_settings, pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;

@@ -4,7 +4,9 @@
  *
  * SMI-S conforms to nothing; the autonomous profiles are elements of SMI-S; the host and the
  * object manager are elements of those.  Component profiles are referred to by the autonomous
- * one, which is the Antecedent, as SNIA has it.
+ * one, which is the Antecedent, as SNIA has it: those that exist only inside another profile are
+ * subprofiles, and SubProfileRequiresProfile ties them; 'Profile Registration' is a profile in its
+ * own right, so ReferencedProfile does.
  */
 #include "gen/server.h"
 #include "providers/part.h"
@@ -20,13 +22,13 @@ _Static_assert((int)MSFTSM_RegisteredSubProfile_P_InstanceID == (int)PROFILE(Ins
 #define VERSION "1.6.1"
 static const struct profile {
 	const char *id, *name;
-	bool component;
+	bool sub;
 } profiles[] = {
-#define ROW(name, component) {"SNIA:" name ":" VERSION, name, component}
+#define ROW(name, sub) {"SNIA:" name ":" VERSION, name, sub}
 	ROW("SMI-S", false),
 	ROW("Server", false),
 	ROW("Array", false),
-	ROW("Profile Registration", true),
+	ROW("Profile Registration", false),
 	ROW("Block Services", true),
 	ROW("iSCSI Target Ports", true),
 #undef ROW
@@ -35,16 +37,16 @@ enum { SMI_S, SERVER, ARRAY, REGISTRATION, BLOCK_SERVICES, ISCSI_TARGET_PORTS };
 
 static bool set_profile(const struct prov_ctx *c, const struct profile *p, struct prov_obj *ret)
 {
-	return pv_set(c, p->component ? PV_SUBPROFILE : PV_PROFILE, p, ret);
+	return pv_set(c, p->sub ? PV_SUBPROFILE : PV_PROFILE, p, ret);
 }
 
-static bool list(const struct prov_ctx *c, struct pv_pos *pos, bool component,
+static bool list(const struct prov_ctx *c, struct pv_pos *pos, bool sub,
 		 struct prov_obj *ret)
 {
 	while (pos->phase < ARRAY_SIZE(profiles)) {
 		const struct profile *p = &profiles[pos->phase++];
 
-		if (p->component == component)
+		if (p->sub == sub)
 			return set_profile(c, p, ret);
 	}
 	return false;
@@ -157,16 +159,30 @@ static const struct {
 	{ARRAY, ISCSI_TARGET_PORTS},
 };
 
+/* The next component of a profile, as far as it is a subprofile or isn't. */
 static bool components_of(const struct prov_ctx *c, const struct prov_obj *from,
-			  struct pv_pos *pos, struct prov_obj *ret)
+			  struct pv_pos *pos, bool sub, struct prov_obj *ret)
 {
 	while (pos->phase < ARRAY_SIZE(components)) {
 		size_t k = pos->phase++;
+		const struct profile *p = &profiles[components[k].component];
 
-		if (from->p == &profiles[components[k].whole])
-			return set_profile(c, &profiles[components[k].component], ret);
+		if (from->p == &profiles[components[k].whole] && p->sub == sub)
+			return set_profile(c, p, ret);
 	}
 	return false;
+}
+
+static bool subprofiles_of(const struct prov_ctx *c, const struct prov_obj *from,
+			   struct pv_pos *pos, struct prov_obj *ret)
+{
+	return components_of(c, from, pos, true, ret);
+}
+
+static bool referenced_by(const struct prov_ctx *c, const struct prov_obj *from,
+			  struct pv_pos *pos, struct prov_obj *ret)
+{
+	return components_of(c, from, pos, false, ret);
 }
 
 static bool whole_of(const struct prov_ctx *c, const struct prov_obj *from, struct pv_pos *pos,
@@ -184,9 +200,16 @@ static bool whole_of(const struct prov_ctx *c, const struct prov_obj *from, stru
 static const struct pv_legs requires = {
 	PV_SUBPROFILE_REQUIRES,
 	1,
-	{{{PV_PROFILE, PV_SUBPROFILE}, components_of, whole_of, list_profiles, 0}},
+	{{{PV_PROFILE, PV_SUBPROFILE}, subprofiles_of, whole_of, list_profiles, 0}},
 };
 PV_ASSOC(requires)
+
+static const struct pv_legs references = {
+	PV_REFERENCED_PROFILE,
+	1,
+	{{{PV_PROFILE, PV_PROFILE}, referenced_by, whole_of, list_profiles, 0}},
+};
+PV_ASSOC(references)
 
 /* ---- tables ---- */
 
@@ -226,6 +249,12 @@ static const struct pv_assoc_row assocs[] = {
 		  MSFTSM_SubProfileRequiresProfile_P_Dependent},
 	  .next = requires_next,
 	  .walk = requires_walk}},
+	{PV_REFERENCED_PROFILE,
+	 {.cls = &cim_class_MSFTSM_ReferencedProfile,
+	  .ns = &smiscsi_ns_interop,
+	  .ref = {MSFTSM_ReferencedProfile_P_Antecedent, MSFTSM_ReferencedProfile_P_Dependent},
+	  .next = references_next,
+	  .walk = references_walk}},
 };
 const struct pv_part pv_registration = {
 	.classes = classes,

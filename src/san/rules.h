@@ -86,6 +86,10 @@ uint32_t san_create_named_node(const struct san_state *s, const struct san_env *
 			       const struct san_create_named_node_in *in, struct san_changes *ch,
 			       struct san_created *ret, struct err *e) MUST_CHECK;
 
+/* ModifyInstance of ElementName: INVALID (alias), EXISTS (another node has it), NOT_FOUND. */
+uint32_t san_rename_node(const struct san_state *s, uint64_t node, const char *alias,
+			 struct san_changes *ch, struct err *e) MUST_CHECK;
+
 /* DeleteiSCSINode: 5, 4096 no such node, 4097 session (also control's answer BUSY). */
 struct san_delete_node_in {
 	struct san_ref node;
@@ -151,6 +155,9 @@ uint32_t san_delete_portal(const struct san_state *s, uint64_t portal, struct sa
 /* INVALID (no or bad name), EXISTS. */
 uint32_t san_create_group(const struct san_state *s, const char *name, struct san_changes *ch,
 			  struct san_created *ret, struct err *e) MUST_CHECK;
+/* INVALID (name), EXISTS, NOT_FOUND; FAILED: "default". */
+uint32_t san_rename_group(const struct san_state *s, uint64_t group, const char *name,
+			  struct san_changes *ch, struct err *e) MUST_CHECK;
 /* NOT_FOUND; FAILED: "default", or not empty. */
 uint32_t san_delete_group(const struct san_state *s, uint64_t group, struct san_changes *ch,
 			  struct err *e) MUST_CHECK;

@@ -111,6 +111,30 @@ uint32_t san_create_named_node(const struct san_state *s, const struct san_env *
 	return 0;
 }
 
+uint32_t san_rename_node(const struct san_state *s, uint64_t node, const char *alias,
+			 struct san_changes *ch, struct err *e)
+{
+	const struct san_node *n = san_node(s, node), *other;
+	auto_free char *nfc = NULL;
+	struct san_node *d;
+
+	if (!n)
+		return refuse(e, SAN_REFUSED_NOT_FOUND, "the node has just been deleted");
+	if (san_check_name("ElementName", alias, SAN_ALIAS_MAX, e) < 0)
+		return SAN_REFUSED_INVALID;
+	nfc = san_nfc(alias);
+	other = san_node_by_alias(s, nfc);
+	if (other == n)
+		return SAN_DONE;
+	if (other)
+		return refuse(e, SAN_REFUSED_EXISTS,
+			      "alias '%s' belongs to node %s; choose another", nfc, other->iqn->s);
+	d = san_obj_dup(n);
+	san_str_set(&d->alias, nfc);
+	san_changes_add(ch, SAN_NODE, n, d);
+	return SAN_DONE;
+}
+
 static bool has_session(const struct san_state *s, uint64_t node)
 {
 	const struct san_session *x;

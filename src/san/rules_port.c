@@ -365,24 +365,64 @@ uint32_t san_delete_portal(const struct san_state *s, uint64_t portal, struct sa
 	return 0;
 }
 
+static const struct san_group *group_by_name(const struct san_state *s, const char *nfc)
+{
+	const struct san_group *g;
+	struct san_walk w;
+
+	for (g = san_first(&w, s, SAN_GROUPS); g; g = san_next(&w)) {
+		if (streq(g->name->s, nfc))
+			return g;
+	}
+	return NULL;
+}
+
+static uint32_t refuse_group_name(const char *nfc, struct err *e)
+{
+	return refuse(e, SAN_REFUSED_EXISTS,
+		      "portal group '%.200s' exists already; choose another name", nfc);
+}
+
 uint32_t san_create_group(const struct san_state *s, const char *name, struct san_changes *ch,
 			  struct san_created *ret, struct err *e)
 {
 	auto_free char *nfc = NULL;
-	struct san_walk w;
 
 	if (san_check_name("ElementName", name, SAN_NAME_MAX, e) < 0)
 		return SAN_REFUSED_INVALID;
 	nfc = san_nfc(name);
-	for (const struct san_group *g = san_first(&w, s, SAN_GROUPS); g; g = san_next(&w)) {
-		if (streq(g->name->s, nfc))
-			return refuse(e, SAN_REFUSED_EXISTS,
-				      "portal group '%.200s' exists already; choose another name",
-				      nfc);
-	}
+	if (group_by_name(s, nfc))
+		return refuse_group_name(nfc, e);
 	ret->id = s->next_id;
 	san_changes_add(ch, SAN_GROUP, NULL, san_group_new(ret->id, nfc, false));
 	return 0;
+}
+
+uint32_t san_rename_group(const struct san_state *s, uint64_t group, const char *name,
+			  struct san_changes *ch, struct err *e)
+{
+	const struct san_group *g = san_group(s, group), *other;
+	auto_free char *nfc = NULL;
+	struct san_group *d;
+
+	if (!g)
+		return refuse(e, SAN_REFUSED_NOT_FOUND, "the portal group has just been deleted");
+	if (san_check_name("ElementName", name, SAN_NAME_MAX, e) < 0)
+		return SAN_REFUSED_INVALID;
+	nfc = san_nfc(name);
+	other = group_by_name(s, nfc);
+	if (other == g)
+		return SAN_DONE;
+	if (g->is_default)
+		return refuse(e, SAN_REFUSED_FAILED,
+			      "portal group '%s' keeps its name: new portals go there",
+			      g->name->s);
+	if (other)
+		return refuse_group_name(nfc, e);
+	d = san_obj_dup(g);
+	san_str_set(&d->name, nfc);
+	san_changes_add(ch, SAN_GROUP, g, d);
+	return SAN_DONE;
 }
 
 uint32_t san_delete_group(const struct san_state *s, uint64_t group, struct san_changes *ch,

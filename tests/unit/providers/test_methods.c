@@ -131,6 +131,62 @@ TEST(CreateInstance_makes_a_node_with_the_clients_own_name)
 		  "iqn.2026-11.example:too");
 }
 
+/* ModifyInstance or DeleteInstance of an object; text NULL: the latter. */
+static enum cim_status edit(struct box *b, const char *path, const char *prop, const char *text)
+{
+	AUTO(ask) k = ask_new(b->broker, text ? CIM_OP_MODIFY_INSTANCE : CIM_OP_DELETE_INSTANCE,
+			      VENDOR);
+	struct cim_raw_instance raw = {0};
+
+	ask_path(k, path);
+	if (text) {
+		raw.class_name = k->rq.class_name;
+		raw.path = k->rq.path;
+		k->rq.instance = &raw;
+		ask_value(k, prop, text);
+	}
+	return ask_go(k);
+}
+
+TEST(ModifyInstance_renames_nodes_and_groups)
+{
+	AUTO(box) b = box_new();
+	const char *group = "MSISCSITARGET_SystemSpecificCollection.InstanceID=\"smiscsi:group:1\"";
+
+	box_furnish(b);
+	CHECK_INT(box_call(b, box_service("iSCSI"), "CreateiSCSINode", "Alias", "beta", NULL), 0);
+	CHECK_INT(edit(b, box_node(BOX_NODE), "ElementName", "beta"), CIM_ERR_ALREADY_EXISTS);
+	CHECK_INT(edit(b, box_node(BOX_NODE), "ElementName", ""), CIM_ERR_INVALID_PARAMETER);
+	CHECK_INT(edit(b, box_node(BOX_NODE), "ElementName", "gamma"), CIM_OK);
+	CHECK_STR(box_get(b, box_node(BOX_NODE), "ElementName"), "gamma");
+	CHECK_STR(box_get(b, box_node(BOX_NODE), "Name"), BOX_NODE);
+	CHECK_INT(edit(b, group, "ElementName", "west"), CIM_ERR_FAILED);
+	CHECK_INT(edit(b, group, "ElementName", "default"), CIM_OK);
+}
+
+TEST(DeleteInstance_of_nodes_and_ports_does_what_the_methods_do)
+{
+	AUTO(box) b = box_new();
+	struct san_seen_session x = {.id = 7, .iqn = BOX_NODE, .tpgt = 1, .initiator = "iqn.2026-11.i",
+				     .isid = "00023D000009", .auth = "None"};
+	struct san_changes ch = {0};
+	const char *port = BOX_NODE ",t,0x0001";
+
+	box_furnish(b);
+	san_session_seen(b->state, &x, &ch);
+	box_apply(b, &ch);
+	CHECK_INT(edit(b, box_node(BOX_NODE), NULL, NULL), CIM_ERR_FAILED);
+	CHECK_INT(edit(b, box_port("iqn.2026-11.i,i,0x00023D000009"), NULL, NULL),
+		  CIM_ERR_NOT_SUPPORTED);
+	CHECK_INT(box_count(b, VENDOR, "CIM_SCSIProtocolController"), 1);
+	CHECK_INT(edit(b, box_port(port), NULL, NULL), CIM_OK);
+	CHECK_INT(edit(b, box_port(port), NULL, NULL), CIM_ERR_NOT_FOUND);
+	CHECK_INT(box_count(b, VENDOR, "CIM_iSCSIProtocolEndpoint"), 0);
+	CHECK_INT(edit(b, box_node(BOX_NODE), NULL, NULL), CIM_OK);
+	CHECK_INT(edit(b, box_node(BOX_NODE), NULL, NULL), CIM_ERR_NOT_FOUND);
+	CHECK_INT(box_count(b, VENDOR, "CIM_SCSIProtocolController"), 0);
+}
+
 /* ---- ports ---- */
 
 TEST(CreateiSCSIProtocolEndpoint_checks_in_the_documented_order)

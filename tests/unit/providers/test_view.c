@@ -6,6 +6,8 @@
 #include "box.h"
 #include "gen/block.h"
 #include "gen/schema.h"
+#include "iscsi/keys.h"
+#include "target/target.h"
 #include "test.h"
 
 #define PORT BOX_NODE ",t,0x0001"
@@ -591,6 +593,38 @@ TEST(interop_has_one_object_manager_on_one_system_with_all_namespaces)
 		  "333");
 }
 
+/* "7" of a property as the target's table has it. */
+static void check_offer(struct box *b, const char *path, const char *prop, uint32_t want)
+{
+	auto_free char *text = xasprintf("%u", want);
+
+	CHECK_STR(box_get(b, path, prop), text);
+}
+
+TEST(settings_say_what_the_target_offers_before_a_login)
+{
+	const char *s = "MSISCSITARGET_iSCSISessionSettings.InstanceID=\"smiscsi:iscsi-session-"
+			"settings:1\"";
+	const char *c = "MSISCSITARGET_iSCSIConnectionSettings.InstanceID=\"smiscsi:iscsi-"
+			"connection-settings:1\"";
+	AUTO(box) b = box_new();
+	struct iscsi_keys k;
+
+	iscsi_keys_wish(&k);
+	check_offer(b, s, "MaxConnectionsPerSession", k.max_connections);
+	check_offer(b, s, "MaxOutstandingR2T", k.max_r2t);
+	check_offer(b, s, "MaxUnsolicitedFirstDataBurstLength", k.first_burst);
+	check_offer(b, s, "MaxDataBurstLength", k.max_burst);
+	check_offer(b, s, "DefaultTimeToWaitPreference", k.time2wait);
+	check_offer(b, s, "DefaultTimeToRetainPreference", k.time2retain);
+	check_offer(b, s, "ErrorRecoveryLevelPreference", k.erl);
+	check_offer(b, s, "InitialR2TPreference", k.initial_r2t);
+	check_offer(b, s, "ImmediateDataPreference", k.immediate_data);
+	check_offer(b, s, "DataPDUInOrderPreference", k.pdu_in_order);
+	check_offer(b, s, "DataSequenceInOrderPreference", k.sequence_in_order);
+	check_offer(b, c, "MaxReceiveDataSegmentLength", MAX_RECV);
+}
+
 TEST(profiles_lead_across_namespaces_to_the_host_without_cycles)
 {
 	AUTO(box) b = box_new();
@@ -610,8 +644,15 @@ TEST(profiles_lead_across_namespaces_to_the_host_without_cycles)
 		  "SNIA:Server:1.6.1 SNIA:Array:1.6.1 ");
 	CHECK_STR(box_names(b, "MSFTSM_RegisteredProfile.InstanceID=\"SNIA:Array:1.6.1\"",
 			    "CIM_ReferencedProfile", NULL),
-		  "SNIA:Profile Registration:1.6.1 SNIA:Block Services:1.6.1 "
-		  "SNIA:iSCSI Target Ports:1.6.1 ");
+		  "SNIA:Block Services:1.6.1 SNIA:iSCSI Target Ports:1.6.1 "
+		  "SNIA:Profile Registration:1.6.1 ");
+	CHECK_STR(box_names(b, "MSFTSM_RegisteredProfile.InstanceID=\"SNIA:Profile Registration:"
+			       "1.6.1\"",
+			    "MSFTSM_ReferencedProfile", NULL),
+		  "SNIA:Server:1.6.1 SNIA:Array:1.6.1 ");
+	CHECK_STR(box_names(b, "MSFTSM_RegisteredProfile.InstanceID=\"SNIA:SMI-S:1.6.1\"",
+			    "CIM_ReferencedProfile", NULL),
+		  "");
 	CHECK_STR(box_get(b, "MSFTSM_RegisteredSubProfile.InstanceID=\"SNIA:iSCSI Target Ports:"
 			     "1.6.1\"",
 			  "RegisteredOrganization"),

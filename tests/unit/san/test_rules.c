@@ -112,6 +112,49 @@ TEST(create_named_node)
 	box_done(&x);
 }
 
+TEST(rename_node_and_group)
+{
+	struct box x;
+
+	box_new(&x);
+	{
+		struct san_changes auto_changes ch = {0};
+		uint64_t first = san_default_group(x.s)->obj.id;
+		char long_[SAN_ALIAS_MAX + 2];
+
+		memset(long_, 'x', sizeof(long_) - 1);
+		long_[sizeof(long_) - 1] = '\0';
+		box_check(&x, "6: no such node", san_rename_node(x.s, 99999, "n", &ch, &x.e),
+			  SAN_REFUSED_NOT_FOUND, &ch);
+		box_check(&x, "4: no alias", san_rename_node(x.s, x.a, NULL, &ch, &x.e),
+			  SAN_REFUSED_INVALID, &ch);
+		box_check(&x, "4: empty", san_rename_node(x.s, x.a, "", &ch, &x.e),
+			  SAN_REFUSED_INVALID, &ch);
+		box_check(&x, "4: too long", san_rename_node(x.s, x.a, long_, &ch, &x.e),
+			  SAN_REFUSED_INVALID, &ch);
+		box_check(&x, "11: another's", san_rename_node(x.s, x.a, "b", &ch, &x.e),
+			  SAN_REFUSED_EXISTS, &ch);
+		CHECK_INT(san_rename_node(x.s, x.a, "a", &ch, &x.e), 0);
+		CHECK_INT(ch.n, 0); /* its own: nothing changes */
+		box_check(&x, "6: no such group", san_rename_group(x.s, x.a, "g", &ch, &x.e),
+			  SAN_REFUSED_NOT_FOUND, &ch);
+		box_check(&x, "4: no name", san_rename_group(x.s, x.second, NULL, &ch, &x.e),
+			  SAN_REFUSED_INVALID, &ch);
+		box_check(&x, "11: taken", san_rename_group(x.s, x.second, "default", &ch, &x.e),
+			  SAN_REFUSED_EXISTS, &ch);
+		box_check(&x, "1: default", san_rename_group(x.s, first, "g", &ch, &x.e),
+			  SAN_REFUSED_FAILED, &ch);
+	}
+	/* o and a combining diaeresis are an o-umlaut */
+	BOX_DO(&x, san_rename_node(x.s, x.a, "ko\xcc\x88nig", &ch, &x.e));
+	CHECK_STR(san_node(x.s, x.a)->alias->s, "k\xc3\xb6nig");
+	CHECK(san_node_by_alias(x.s, "k\xc3\xb6nig") == san_node(x.s, x.a));
+	CHECK(!san_node_by_alias(x.s, "a"));
+	BOX_DO(&x, san_rename_group(x.s, x.second, "east", &ch, &x.e));
+	CHECK_STR(san_group(x.s, x.second)->name->s, "east");
+	box_done(&x);
+}
+
 TEST(delete_node)
 {
 	struct box x;
