@@ -108,6 +108,7 @@ void connection_send(struct connection *c, struct tx *x)
 	*c->tx_tail = x;
 	c->tx_tail = &x->next;
 	c->tx_count++;
+	c->tx_bytes += x->data_len;
 	connection_mark_dirty(c);
 }
 
@@ -156,6 +157,7 @@ static bool sent(struct connection *c, size_t n)
 		if (!c->tx_head)
 			c->tx_tail = &c->tx_head;
 		c->tx_count--;
+		c->tx_bytes -= x->data_len;
 		tx_free(c->worker, x);
 		if (close_after)
 			return true;
@@ -181,7 +183,7 @@ static void flush(struct connection *c)
 {
 	struct iovec iov[TX_IOV];
 
-	while (c->tx_head) {
+	while (c->tx_head || tasks_run_deferred(c)) {
 		size_t want;
 		struct msghdr m = {.msg_iov = iov};
 		ssize_t n;
@@ -201,7 +203,8 @@ static void flush(struct connection *c)
 		if (n < (ssize_t)want)
 			break;
 	}
-	set_interest(c);
+	if (!c->is_closed)
+		set_interest(c);
 }
 
 void connection_forget_dirty(struct connection *c)
@@ -418,6 +421,7 @@ void connection_accepted(struct worker *w, int fd, struct portal *p, const struc
 	address_text(&c->local, c->local_text);
 	c->state = CONN_LOGIN;
 	c->tx_tail = &c->tx_head;
+	c->deferred_tail = &c->deferred;
 	c->max_send = 8192;
 	c->login = iscsi_login_new(MAX_RECV);
 	c->login_data = xmalloc(8192);

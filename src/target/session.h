@@ -37,6 +37,7 @@ struct r2t {
 enum task_state {
 	TASK_ARRIVING,  /* its PDU is not wholly in, or waits for its CmdSN */
 	TASK_WANTS_DATA,
+	TASK_DEFERRED,  /* ready, but its connection has enough to send */
 	TASK_RUNNING,   /* in the SCSI room */
 	TASK_ANSWERED,  /* only its PDUs are left */
 };
@@ -135,6 +136,8 @@ struct connection {
 	struct tx *tx_head, **tx_tail;
 	uint32_t tx_sent; /* bytes of tx_head that are out */
 	unsigned tx_count;
+	uint64_t tx_bytes; /* of data in that queue */
+	struct task *deferred, **deferred_tail;
 
 	struct iscsi_login *login;
 	uint8_t *login_data;
@@ -199,6 +202,8 @@ void task_unref(struct task *k);
 void task_set_buf(struct task *k, uint32_t size);
 bool task_header(struct task *k, struct connection *c); /* a SCSI command's buffer; false: refused */
 void task_deliver(struct task *k);
+/* Carry out what waited for the queue of c to get shorter; true when there was something. */
+bool tasks_run_deferred(struct connection *c);
 void task_data_out_header(struct connection *c, const struct iscsi_req *q);
 void task_data_out(struct connection *c);
 void task_management(struct task *k);

@@ -279,6 +279,26 @@ bool task_header(struct task *k, struct connection *c)
 	return true;
 }
 
+/*
+ * Data that waits in memory for a busy socket has left the cache when its turn comes, and
+ * a slow reader could make us keep all it asked for.  So reads are carried out about as
+ * fast as they can be sent.
+ */
+static bool defer(struct task *k)
+{
+	struct connection *c = k->conn;
+
+	if (!k->begun || k->scsi.dir != SCSI_DIR_IN || !c ||
+	    (c->tx_bytes < TX_BYTES_AHEAD && !c->deferred))
+		return false;
+	k->state = TASK_DEFERRED;
+	k->next = NULL;
+	*c->deferred_tail = k;
+	c->deferred_tail = &k->next;
+	connection_mark_dirty(c);
+	return true;
+}
+
 static void task_run(struct task *k)
 {
 	k->state = TASK_RUNNING;
@@ -341,8 +361,29 @@ static void task_progress(struct task *k)
 		return;
 	if (k->got < k->want)
 		ask_for_data(k);
-	else
+	else if (!defer(k))
 		task_run(k);
+}
+
+static struct task *deferred_take(struct connection *c, struct task **at)
+{
+	struct task *k = *at;
+
+	*at = k->next;
+	if (!k->next)
+		c->deferred_tail = at;
+	return k;
+}
+
+bool tasks_run_deferred(struct connection *c)
+{
+	bool some = false;
+
+	while (c->deferred && c->tx_bytes < TX_BYTES_AHEAD) {
+		task_run(deferred_take(c, &c->deferred));
+		some = true;
+	}
+	return some && c->tx_head;
 }
 
 void task_deliver(struct task *k)
@@ -503,11 +544,23 @@ static void tmf_less(struct tmf *m)
 	}
 }
 
+static void undefer(struct task *k)
+{
+	struct task **at = &k->conn->deferred;
+
+	while (*at != k)
+		at = &(*at)->next;
+	(void)deferred_take(k->conn, at);
+	k->state = TASK_WANTS_DATA;
+}
+
 static void task_abort(struct task *k, struct tmf *m)
 {
 	if (k->req.op != ISCSI_SCSI_CMD)
 		return;
 	k->aborted = true;
+	if (k->state == TASK_DEFERRED)
+		undefer(k);
 	if (k->state == TASK_RUNNING) {
 		if (m && !k->tmf) {
 			(void)__atomic_add_fetch(&m->pending, 1, __ATOMIC_RELAXED);
@@ -520,6 +573,15 @@ static void task_abort(struct task *k, struct tmf *m)
 	task_end(k);
 }
 
+/* Its connection is closed. */
+static void task_abort_unseen(struct task *k)
+{
+	if (k->state == TASK_DEFERRED)
+		undefer(k);
+	k->conn = NULL;
+	task_abort(k, NULL);
+}
+
 void tasks_abort(struct session *s, const struct connection *c)
 {
 	struct task *next, **p = &s->out_of_order;
@@ -528,8 +590,7 @@ void tasks_abort(struct session *s, const struct connection *c)
 		next = k->all_next;
 		if (c && k->conn != c)
 			continue;
-		k->conn = NULL;
-		task_abort(k, NULL);
+		task_abort_unseen(k);
 	}
 	while (*p) {
 		struct task *k = *p;
