@@ -43,7 +43,7 @@ enum {
 	WORKER_BUFFER_MAX = 1 << 30, /* ... and of all sessions of a worker */
 	R2T_MAX = 8,                   /* outstanding for one command */
 	TX_BACKLOG_MAX = 1024,         /* PDUs waiting for a slow reader before we stop reading */
-	TX_BYTES_AHEAD = 1 << 20,      /* ... and data, before further reads wait to be carried out */
+	TX_BYTES_AHEAD = 8 << 20,      /* ... and data, before further reads wait to be carried out */
 	TEXT_REQUEST_MAX = 16384,      /* one text request over its continuations */
 	TEXT_REPLY_MAX = 64 << 20,     /* one discovery answer */
 	LOGIN_SECONDS = 15,

@@ -279,11 +279,7 @@ bool task_header(struct task *k, struct connection *c)
 	return true;
 }
 
-/*
- * Data that waits in memory for a busy socket has left the cache when its turn comes, and
- * a slow reader could make us keep all it asked for.  So reads are carried out about as
- * fast as they can be sent.
- */
+/* A slow reader must not make us keep all that it asked for: then reads wait their turn. */
 static bool defer(struct task *k)
 {
 	struct connection *c = k->conn;
