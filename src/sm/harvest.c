@@ -39,7 +39,7 @@ const struct src_kind_info *src_kind_info(enum src_kind k)
 	return &kind_info[k];
 }
 
-static bool is_assoc(enum src_kind k)
+bool src_is_assoc(enum src_kind k)
 {
 	return prop_types[kind_info[k].first].type == CIM_REF;
 }
@@ -371,7 +371,7 @@ int harvest_add(struct harvest *h, enum src_kind k, const char *ns, const struct
 		return full(e);
 	o->kind = k;
 	o->num = h->n[k];
-	if (is_assoc(k)) {
+	if (src_is_assoc(k)) {
 		o->ref = arena_zalloc(h->a, 2 * sizeof(*o->ref));
 		if (!o->ref)
 			return full(e);

@@ -298,6 +298,7 @@ struct src_kind_info {
 	const char *const *names; /* n of them: a PropertyList */
 };
 const struct src_kind_info *src_kind_info(enum src_kind k);
+bool src_is_assoc(enum src_kind k);
 
 struct src_ref {
 	const char *cls, *ns; /* ns: NULL when the reference has none */

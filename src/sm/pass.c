@@ -25,6 +25,7 @@ struct pass {
 	const char *ns;
 	enum src_kind kind;
 	uint32_t got;
+	bool lean;
 };
 
 static int keep(void *ctx, const struct cim_path *path, const struct cim_raw_instance *inst,
@@ -45,7 +46,9 @@ static int read_class(struct pass *p, const char *ns, enum src_kind k, const cha
 	p->ns = ns;
 	p->kind = k;
 	p->got = 0;
-	return p->ops->enumerate(p->conn, ns, cls, ki->names, ki->n, keep, p, e);
+	uint16_t n = p->lean && src_is_assoc(k) ? 0 : ki->n;
+
+	return p->ops->enumerate(p->conn, ns, cls, ki->names, n, keep, p, e);
 }
 
 /* Does this failure concern the class only, or is the provider gone? */
@@ -166,12 +169,12 @@ static bool has_fibre_channel(const struct pass *p)
 	return false;
 }
 
-int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level,
+int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level, bool lean,
 	     struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
 	     void *ctx, struct pass_result *ret, struct err *e)
 {
 	*ret = (struct pass_result){0};
-	struct pass p = {.ops = ops, .conn = conn, .h = h, .res = ret};
+	struct pass p = {.ops = ops, .conn = conn, .h = h, .res = ret, .lean = lean};
 	const char *spaces[NAMESPACES_MAX];
 	unsigned total = SRC_N, done = 1;
 	size_t n = 0;

@@ -21,7 +21,11 @@ struct pass_result {
 	struct err why;  /* of the first of those */
 };
 
-/* interop: the namespace the client named, or NULL.  progress may be NULL: done of total. */
-int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level,
+/*
+ * interop: the namespace the client named, or NULL.  lean: the references of an association are
+ * wanted once only, as the keys of its path: half as much to read.  Not every provider has them
+ * there; our own has.  progress may be NULL: done of total.
+ */
+int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level, bool lean,
 	     struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
 	     void *ctx, struct pass_result *ret, struct err *e) MUST_CHECK;

@@ -4,7 +4,8 @@
  *
  * Locks: `mu` guards the registry (providers, jobs) and is never held while something waits for
  * a provider or a disk; `view_mu` guards the pointer to the published view for the moment it
- * takes to count a reference.  Order: mu, then view_mu.
+ * takes to count a reference; `lists_mu` is held while the lists are written.  Order: lists_mu,
+ * mu, view_mu.
  *
  * Threads: one per provider, for as long as it is registered; the keeper, which runs writes
  * (methods), keeps the lists on disk and lets old jobs go.
@@ -83,7 +84,7 @@ struct sm {
 	struct sm_config c;
 	struct sm_uri *local_uris;
 	int dir;
-	pthread_mutex_t mu, view_mu;
+	pthread_mutex_t mu, view_mu, lists_mu;
 	struct provider **p; /* by id */
 	uint32_t n, cap;
 	struct sm_job **job; /* by number */
@@ -355,6 +356,64 @@ static struct provider *provider_add(struct sm *sm, const char *id, const struct
 	return p;
 }
 
+/* ---- the lists on disk ---- */
+
+/* With mu held: the text of both lists. */
+static void lists_make(struct sm *sm, struct buf *providers, struct buf *credentials)
+{
+	for (uint32_t i = 0; i < sm->n; i++) {
+		struct provider *p = sm->p[i];
+		char level[16];
+
+		if (p->local)
+			continue;
+		snprintf(level, sizeof(level), "%u", p->level);
+		files_row_add(providers, (const char *[]){p->uri.text, level, p->interop}, 3);
+		if (p->user && sm->c.keep_credentials)
+			files_row_add(credentials,
+				      (const char *[]){p->uri.text, p->user, p->password}, 3);
+	}
+}
+
+static void lists_write(struct sm *sm, struct buf *providers, struct buf *credentials)
+{
+	struct err e = {0};
+
+	if (files_replace(sm->dir, "providers", 0600, providers->p ? providers->p : "",
+			  providers->len, &e) < 0)
+		log_warn(sm, "the list of providers isn't kept: %s", e.text);
+	if (sm->c.keep_credentials) {
+		if (files_replace(sm->dir, "credentials", 0600,
+				  credentials->p ? credentials->p : "", credentials->len, &e) < 0)
+			log_warn(sm, "credentials aren't kept: %s", e.text);
+	} else {
+		(void)unlinkat(sm->dir, "credentials", 0);
+	}
+	if (credentials->p)
+		explicit_bzero(credentials->p, credentials->len);
+}
+
+/* Write the lists if they have changed.  Without mu. */
+static void lists_flush(struct sm *sm)
+{
+	auto_buf struct buf providers = buf_of(FILES_LIST_BYTES_MAX);
+	auto_buf struct buf credentials = buf_of(FILES_LIST_BYTES_MAX);
+
+	pthread_mutex_lock(&sm->lists_mu); /* one writer, and the newest text last */
+	pthread_mutex_lock(&sm->mu);
+	bool dirty = sm->lists_dirty;
+
+	sm->lists_dirty = false;
+	if (dirty)
+		lists_make(sm, &providers, &credentials);
+	pthread_mutex_unlock(&sm->mu);
+	if (dirty)
+		lists_write(sm, &providers, &credentials);
+	pthread_mutex_unlock(&sm->lists_mu);
+}
+
+/* ---- one pass ---- */
+
 struct running {
 	struct provider *p;
 	uint64_t job;
@@ -390,7 +449,7 @@ static int run_pass(struct provider *p, const struct talk_to *to, const char *in
 
 	if (r < 0)
 		return r;
-	r = pass_run(ops, conn, interop, level, h, progress, run, res, e);
+	r = pass_run(ops, conn, interop, level, p->local, h, progress, run, res, e);
 	ops->close(conn);
 	if (r < 0)
 		return r;
@@ -453,7 +512,9 @@ static void provider_pass(struct provider *p)
 		p->user = take(user);
 		p->password = take(password);
 		sm->lists_dirty = true;
-		pthread_cond_signal(&sm->keeper_wake);
+		pthread_mutex_unlock(&sm->mu);
+		lists_flush(sm); /* when the job has ended, they are kept */
+		pthread_mutex_lock(&sm->mu);
 	}
 	wipe(&user);
 	wipe(&password);
@@ -546,7 +607,7 @@ static void *provider_main(void *arg)
 			continue;
 		/* changes come in bursts: the next reading takes them all, and a large model
 		 * isn't read all the time */
-		uint64_t rest = p->last_ns * 3 > 400000000 ? 400000000 : p->last_ns * 3;
+		uint64_t rest = p->last_ns * 4 > 500000000 ? 500000000 : p->last_ns * 4;
 
 		if (rest < 20000000)
 			rest = 20000000;
@@ -572,59 +633,7 @@ static void provider_start(struct provider *p)
 	pthread_attr_destroy(&a);
 }
 
-/* ---- the lists on disk ---- */
-
-/* With mu held: the text of both lists. */
-static void lists_make(struct sm *sm, struct buf *providers, struct buf *credentials)
-{
-	for (uint32_t i = 0; i < sm->n; i++) {
-		struct provider *p = sm->p[i];
-		char level[16];
-
-		if (p->local)
-			continue;
-		snprintf(level, sizeof(level), "%u", p->level);
-		files_row_add(providers, (const char *[]){p->uri.text, level, p->interop}, 3);
-		if (p->user && sm->c.keep_credentials)
-			files_row_add(credentials,
-				      (const char *[]){p->uri.text, p->user, p->password}, 3);
-	}
-}
-
-static void lists_write(struct sm *sm, struct buf *providers, struct buf *credentials)
-{
-	struct err e = {0};
-
-	if (files_replace(sm->dir, "providers", 0600, providers->p ? providers->p : "",
-			  providers->len, &e) < 0)
-		log_warn(sm, "the list of providers isn't kept: %s", e.text);
-	if (sm->c.keep_credentials) {
-		if (files_replace(sm->dir, "credentials", 0600,
-				  credentials->p ? credentials->p : "", credentials->len, &e) < 0)
-			log_warn(sm, "credentials aren't kept: %s", e.text);
-	} else {
-		(void)unlinkat(sm->dir, "credentials", 0);
-	}
-	if (credentials->p)
-		explicit_bzero(credentials->p, credentials->len);
-}
-
-/* Write the lists if they have changed.  Without mu; the keeper's, or after its end. */
-static void lists_flush(struct sm *sm)
-{
-	auto_buf struct buf providers = buf_of(FILES_LIST_BYTES_MAX);
-	auto_buf struct buf credentials = buf_of(FILES_LIST_BYTES_MAX);
-
-	pthread_mutex_lock(&sm->mu);
-	bool dirty = sm->lists_dirty;
-
-	sm->lists_dirty = false;
-	if (dirty)
-		lists_make(sm, &providers, &credentials);
-	pthread_mutex_unlock(&sm->mu);
-	if (dirty)
-		lists_write(sm, &providers, &credentials);
-}
+/* ---- what was known before ---- */
 
 static int lists_load(struct sm *sm, struct err *e)
 {
@@ -908,6 +917,7 @@ struct sm *sm_new(const struct sm_config *c, struct err *e)
 		sm->c.talk = &talk_cimxml;
 	pthread_mutex_init(&sm->mu, NULL);
 	pthread_mutex_init(&sm->view_mu, NULL);
+	pthread_mutex_init(&sm->lists_mu, NULL);
 	cond_init(&sm->keeper_wake);
 	cond_init(&sm->local_done);
 	sm->last = &sm->first;
@@ -1038,6 +1048,7 @@ void sm_free(struct sm *sm)
 	pthread_cond_destroy(&sm->local_done);
 	pthread_mutex_destroy(&sm->mu);
 	pthread_mutex_destroy(&sm->view_mu);
+	pthread_mutex_destroy(&sm->lists_mu);
 	close(sm->dir);
 	free(sm);
 }
