@@ -72,7 +72,7 @@ struct provider {
 	uint64_t last_ns;              /* how long the last pass took */
 	struct sm_image *image;
 	uint32_t image_level;
-	int64_t seen_us, since_us; /* image read; failing since */
+	int64_t seen_us, since_us; /* image read; failing since, 0: not tried yet */
 	bool failed, incomplete;
 	unsigned incomplete_run;
 	char error[512];
@@ -435,158 +435,208 @@ static void progress(void *ctx, unsigned done, unsigned total)
 	pthread_mutex_unlock(&sm->mu);
 }
 
-/* One pass: talk, join.  Without locks. */
-static int run_pass(struct provider *p, const struct talk_to *to, const char *interop,
-		    uint32_t level, struct running *run, struct sm_image **ret,
-		    struct pass_result *res, struct notes *notes, struct err *e)
+/* One pass of one provider, from the copy of what it needs to the outcome. */
+struct reading {
+	struct running run;
+	char *interop, *user, *password;
+	bool trying; /* with new credentials */
+	uint32_t level;
+	uint64_t start_ns;
+	/* what came out */
+	int r;
+	struct err e;
+	struct sm_image *img;
+	struct pass_result res;
+	struct notes notes;
+};
+
+static char *dup_or_null(const char *s)
 {
-	struct sm *sm = p->sm;
-	const struct talk_ops *ops = sm->c.talk;
-	AUTO(harvest) h = harvest_new(sm->c.provider_bytes, OBJECTS_MAX);
-	const char *text;
-	void *conn;
-	int r = ops->open(sm->c.talk_user, to, &conn, e);
-
-	if (r < 0)
-		return r;
-	r = pass_run(ops, conn, interop, level, p->local, h, progress, run, res, e);
-	ops->close(conn);
-	if (r < 0)
-		return r;
-	struct join_source s = {.provider = p->id,
-				.uri = p->uri.text,
-				.host = p->uri.host,
-				.interop = res->interop,
-				.level = level};
-
-	r = join(h, &s, sm->c.provider_bytes, ret, e);
-	notes->n = harvest_notes(h, &text);
-	snprintf(notes->text, sizeof(notes->text), "%s", text);
-	return r;
+	return s ? xstrdup(s) : NULL;
 }
 
-/* With mu held, before and after; lets go of it in between. */
-static void provider_pass(struct provider *p)
+/* With mu held. */
+static void reading_begin(struct reading *rd, struct provider *p)
 {
 	struct sm *sm = p->sm;
-	struct running run = {.p = p, .job = p->job};
-	auto_free char *interop = p->interop ? xstrdup(p->interop) : NULL;
-	bool trying = p->new_user != NULL;
-	char *user = trying ? take(p->new_user) : p->user ? xstrdup(p->user) : NULL;
-	char *password = trying ? take(p->new_password) : p->password ? xstrdup(p->password) : NULL;
-	uint32_t level = p->level;
-	struct notes notes = {0};
-	struct pass_result res = {0};
-	struct sm_image *img = NULL;
-	struct err e = {0};
-	struct talk_to to = {
-		.uri = p->uri,
-		.socket = p->local ? sm->c.local_socket : NULL,
-		.user = user,
-		.password = password,
-		.ca_file = sm->c.ca_file,
-		.op_timeout_s = sm->c.op_timeout_s,
-		.answer_bytes = sm->c.provider_bytes * 4,
-		.abandon = &p->abandon,
-	};
-	uint64_t start = clock_mono_ns();
 
-	to.deadline_ns = start + sm->c.pass_timeout_s * 1000000000ULL;
+	*rd = (struct reading){
+		.run = {.p = p, .job = p->job},
+		.interop = dup_or_null(p->interop),
+		.trying = p->new_user != NULL,
+		.level = p->level,
+		.start_ns = clock_mono_ns()
+        };
+	rd->user = rd->trying ? take(p->new_user) : dup_or_null(p->user);
+	rd->password = rd->trying ? take(p->new_password) : dup_or_null(p->password);
 	p->wanted = false;
 	p->job = 0;
 	p->busy = true;
-	if (run.job || !p->local) {
-		job_set(sm, run.job, SM_JOB_RUNNING, 0, NULL, 0);
-		publish(sm);
-	}
-	pthread_mutex_unlock(&sm->mu);
-	int r = run_pass(p, &to, interop, level, &run, &img, &res, &notes, &e);
+	if (p->local && !rd->run.job)
+		return; /* read so often that nobody wants to know */
+	job_set(sm, rd->run.job, SM_JOB_RUNNING, 0, NULL, 0);
+	publish(sm);
+}
 
-	bool incomplete = r >= 0 && res.failed;
+/* Without locks: talk, join. */
+static void reading_run(struct reading *rd, struct provider *p)
+{
+	struct sm *sm = p->sm;
+	struct talk_to to = {
+		.uri = p->uri,
+		.socket = p->local ? sm->c.local_socket : NULL,
+		.user = rd->user,
+		.password = rd->password,
+		.ca_file = sm->c.ca_file,
+		.op_timeout_s = sm->c.op_timeout_s,
+		.deadline_ns = rd->start_ns + sm->c.pass_timeout_s * 1000000000ULL,
+		.answer_bytes = sm->c.provider_bytes * 4,
+		.abandon = &p->abandon,
+	};
+	AUTO(harvest) h = harvest_new(sm->c.provider_bytes, OBJECTS_MAX);
+	const char *text;
+	void *conn;
 
-	pthread_mutex_lock(&sm->mu);
+	rd->r = sm->c.talk->open(sm->c.talk_user, &to, &conn, &rd->e);
+	if (rd->r < 0)
+		return;
+	rd->r = pass_run(sm->c.talk, conn, rd->interop, rd->level, p->local, h, progress, &rd->run,
+			 &rd->res, &rd->e);
+	sm->c.talk->close(conn);
+	if (rd->r < 0)
+		return;
+	struct join_source s = {.provider = p->id,
+				.uri = p->uri.text,
+				.host = p->uri.host,
+				.interop = rd->res.interop,
+				.level = rd->level};
+
+	rd->r = join(h, &s, sm->c.provider_bytes, &rd->img, &rd->e);
+	rd->notes.n = harvest_notes(h, &text);
+	snprintf(rd->notes.text, sizeof(rd->notes.text), "%s", text);
+}
+
+/* With mu held, of which it lets go in between. */
+static void keep_credentials(struct reading *rd, struct provider *p)
+{
 	/* a wrong password in a later discovery doesn't lock the layer out */
-	if (trying && (r >= 0 || !p->user)) {
+	if (rd->trying && (rd->r >= 0 || !p->user)) {
 		wipe(&p->user);
 		wipe(&p->password);
-		p->user = take(user);
-		p->password = take(password);
-		sm->lists_dirty = true;
-		pthread_mutex_unlock(&sm->mu);
-		lists_flush(sm); /* when the job has ended, they are kept */
-		pthread_mutex_lock(&sm->mu);
+		p->user = take(rd->user);
+		p->password = take(rd->password);
+		p->sm->lists_dirty = true;
+		pthread_mutex_unlock(&p->sm->mu);
+		lists_flush(p->sm); /* when the job has ended, they are kept */
+		pthread_mutex_lock(&p->sm->mu);
 	}
-	wipe(&user);
-	wipe(&password);
-	p->busy = false;
-	p->last_ns = clock_mono_ns() - start;
-	p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
-	/* what was read completely isn't given up for a pass in which a class failed */
-	bool keep = incomplete && p->seen_us && !p->incomplete &&
-		    p->incomplete_run < INCOMPLETE_MAX;
-	bool write = false;
-	struct files_image facts = {0};
+	wipe(&rd->user);
+	wipe(&rd->password);
+}
 
-	if (p->gone || atomic_load(&p->abandon)) {
-		job_set(sm, run.job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
-	} else if (r < 0 || keep) {
-		const char *text = r < 0 ? e.text : res.why.text;
-
-		if (!p->failed) {
-			p->since_us = clock_wall_us();
-			log_warn(sm, "provider %s can't be read: %s", p->uri.text, text);
-		}
-		p->failed = true;
-		snprintf(p->error, sizeof(p->error), "%s", text);
-		job_set(sm, run.job, SM_JOB_EXCEPTION, 100, text, CIM_ERR_FAILED);
-	} else {
-		if (p->failed || !p->seen_us)
-			log_info(sm, "provider %s read: %u objects in %u ms", p->uri.text,
-				 res.objects, (unsigned)(p->last_ns / 1000000));
-		sm_image_unref(p->image);
-		p->image = take(img);
-		p->image_level = level;
-		p->seen_us = clock_wall_us();
-		p->failed = false;
-		p->incomplete = incomplete;
-		snprintf(p->error, sizeof(p->error), "%s", res.why.text);
-		p->notes = notes;
-		if (!p->interop) {
-			p->interop = xstrdup(res.interop);
-			sm->lists_dirty = sm->lists_dirty || !p->local;
-			pthread_cond_signal(&sm->keeper_wake);
-		}
-		/* an incomplete pass shows its objects, and the job says what is missing */
-		if (incomplete)
-			job_set(sm, run.job, SM_JOB_EXCEPTION, 100, res.why.text, CIM_ERR_FAILED);
-		else
-			job_set(sm, run.job, SM_JOB_COMPLETED, 100, NULL, 0);
-		write = !p->local;
-		facts = (struct files_image){.seen_us = p->seen_us, .level = level};
-		snprintf(facts.interop, sizeof(facts.interop), "%s", res.interop);
+static void take_failure(struct reading *rd, struct provider *p, const char *text)
+{
+	if (!p->failed || !p->since_us) {
+		p->since_us = clock_wall_us();
+		log_warn(sm, "provider %s can't be read: %s", p->uri.text, text);
 	}
-	struct sm_image *kept = write ? sm_image_ref(p->image) : NULL;
-	uint64_t now = clock_mono_ns(), wait = sm->c.refresh_s * 1000000000ULL;
+	p->failed = true;
+	snprintf(p->error, sizeof(p->error), "%s", text);
+	job_set(p->sm, rd->run.job, SM_JOB_EXCEPTION, 100, text, CIM_ERR_FAILED);
+}
+
+static void take_image(struct reading *rd, struct provider *p)
+{
+	if (p->failed || !p->seen_us)
+		log_info(sm, "provider %s read: %u objects in %u ms", p->uri.text, rd->res.objects,
+			 (unsigned)(p->last_ns / 1000000));
+	sm_image_unref(p->image);
+	p->image = take(rd->img);
+	p->image_level = rd->level;
+	p->seen_us = clock_wall_us();
+	p->since_us = 0;
+	p->failed = false;
+	p->incomplete = rd->res.failed;
+	p->notes = rd->notes;
+	snprintf(p->error, sizeof(p->error), "%s", rd->res.why.text);
+	if (!p->interop) {
+		p->interop = xstrdup(rd->res.interop);
+		p->sm->lists_dirty = p->sm->lists_dirty || !p->local;
+		pthread_cond_signal(&p->sm->keeper_wake);
+	}
+	/* an incomplete pass shows its objects, and the job says what is missing */
+	if (p->incomplete)
+		job_set(p->sm, rd->run.job, SM_JOB_EXCEPTION, 100, p->error, CIM_ERR_FAILED);
+	else
+		job_set(p->sm, rd->run.job, SM_JOB_COMPLETED, 100, NULL, 0);
+}
+
+/* With mu held, of which it lets go in between. */
+static void write_image(struct provider *p)
+{
+	struct sm *sm = p->sm;
+	struct files_image facts = {.seen_us = p->seen_us, .level = p->image_level};
+	struct sm_image *img = sm_image_ref(p->image);
+	struct err e = {0};
+
+	snprintf(facts.interop, sizeof(facts.interop), "%s", p->interop);
+	pthread_mutex_unlock(&sm->mu);
+	if (files_image_write(sm->dir, p->id, img, &facts, &e) < 0)
+		log_warn(sm, "provider %s isn't kept: %s", p->uri.text, e.text);
+	sm_image_unref(img);
+	pthread_mutex_lock(&sm->mu);
+	if (p->gone)
+		files_image_remove(sm->dir, p->id);
+}
+
+static void set_due(struct provider *p)
+{
+	uint64_t wait = p->sm->c.refresh_s * 1000000000ULL;
 
 	if (p->failed && p->local)
 		wait = LOCAL_RETRY_MS * 1000000ULL;
 	else if (p->failed && wait > RETRY_S * 1000000000ULL)
 		wait = RETRY_S * 1000000000ULL;
 	/* up to a tenth sooner, so that a fleet isn't read all at once for ever */
-	p->due_ns = now + wait - wait / 1000 * (str_hash(p->id, strlen(p->id)) % 100);
+	p->due_ns = clock_mono_ns() + wait - wait / 1000 * (str_hash(p->id, strlen(p->id)) % 100);
+}
+
+/* With mu held, before and after; lets go of it in between. */
+static void provider_pass(struct provider *p)
+{
+	struct sm *sm = p->sm;
+	struct reading rd;
+
+	reading_begin(&rd, p);
+	pthread_mutex_unlock(&sm->mu);
+	reading_run(&rd, p);
+	pthread_mutex_lock(&sm->mu);
+	keep_credentials(&rd, p);
+	p->busy = false;
+	p->last_ns = clock_mono_ns() - rd.start_ns;
+	bool incomplete = rd.r >= 0 && rd.res.failed, fresh = false;
+
+	p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
+	if (p->gone || atomic_load(&p->abandon)) {
+		job_set(sm, rd.run.job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
+	} else if (rd.r < 0) {
+		take_failure(&rd, p, rd.e.text);
+	} else if (incomplete && p->seen_us && !p->incomplete &&
+		   p->incomplete_run < INCOMPLETE_MAX) {
+		/* what was read completely isn't given up for a pass in which a class failed */
+		take_failure(&rd, p, rd.res.why.text);
+	} else {
+		take_image(&rd, p);
+		fresh = true;
+	}
+	set_due(p);
 	publish(sm);
 	if (p->local)
 		pthread_cond_broadcast(&sm->local_done);
-	if (kept) {
-		pthread_mutex_unlock(&sm->mu);
-		if (files_image_write(sm->dir, p->id, kept, &facts, &e) < 0)
-			log_warn(sm, "provider %s isn't kept: %s", p->uri.text, e.text);
-		sm_image_unref(kept);
-		pthread_mutex_lock(&sm->mu);
-		if (p->gone)
-			files_image_remove(sm->dir, p->id);
-	}
-	sm_image_unref(img);
+	else if (fresh)
+		write_image(p);
+	free(rd.interop);
+	sm_image_unref(rd.img);
 }
 
 static void *provider_main(void *arg)
