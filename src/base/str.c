@@ -155,12 +155,28 @@ static bool utf8_next(const unsigned char *s, size_t n, size_t *i, uint32_t *ret
 	return cp >= min && cp <= 0x10ffff && !(cp >= 0xd800 && cp <= 0xdfff);
 }
 
+/* How many bytes from here on, in steps of eight, are ASCII without control characters: nearly
+ * all text is, and needs no closer look. */
+static size_t plain_run(const char *s, size_t n)
+{
+	const uint64_t high = 0x8080808080808080U, blanks = 0x2020202020202020U;
+	size_t i = 0;
+
+	for (uint64_t v; n - i >= 8; i += 8) {
+		memcpy(&v, s + i, 8);
+		/* a byte below 0x20 borrows into its highest bit */
+		if ((v | (v - blanks)) & high)
+			break;
+	}
+	return i;
+}
+
 bool str_utf8(const char *s, size_t n, size_t *ret_chars)
 {
-	size_t chars = 0;
+	size_t chars = plain_run(s, n);
 	uint32_t cp;
 
-	for (size_t i = 0; i < n; chars++)
+	for (size_t i = chars; i < n; chars++)
 		if (!utf8_next((const unsigned char *)s, n, &i, &cp))
 			return false;
 	if (ret_chars)
@@ -172,7 +188,7 @@ bool str_utf8_xml(const char *s, size_t n)
 {
 	uint32_t cp;
 
-	for (size_t i = 0; i < n;) {
+	for (size_t i = plain_run(s, n); i < n;) {
 		if (!utf8_next((const unsigned char *)s, n, &i, &cp))
 			return false;
 		if ((cp < 0x20 && cp != '\t' && cp != '\n' && cp != '\r') || cp == 0xfffe ||

@@ -36,6 +36,8 @@ struct connection {
 	struct http_exchange *x; /* the request under way, or NULL */
 	int fd;
 	uint64_t since_ns; /* of the state it is in: waiting for a request, or having one */
+	char peer[80], address[64];
+	bool loopback;
 };
 
 struct listener {
@@ -58,8 +60,6 @@ struct http_exchange {
 	atomic_int state;
 	void *ctx;
 	void (*done)(void *ctx);
-	char peer[80], address[64];
-	bool loopback;
 };
 
 struct http_server {
@@ -120,7 +120,6 @@ static void exchange_over(struct http_exchange *x)
 	x->conn = NULL;
 	x->too_large = false;
 	x->answered = false;
-	x->peer[0] = x->address[0] = '\0';
 	arena_reset(x->arena);
 	if (x->body.cap > KEEP_OUT)
 		buf_done(&x->body);
@@ -202,17 +201,17 @@ bool http_is_private(const struct http_exchange *x)
 
 bool http_peer_is_loopback(const struct http_exchange *x)
 {
-	return x->loopback;
+	return x->of->loopback;
 }
 
 const char *http_peer(const struct http_exchange *x)
 {
-	return x->peer;
+	return x->of->peer;
 }
 
 const char *http_peer_address(const struct http_exchange *x)
 {
-	return x->address;
+	return x->of->address;
 }
 
 struct arena *http_arena(struct http_exchange *x)
@@ -236,31 +235,31 @@ void *http_context(const struct http_exchange *x)
 	return x->ctx;
 }
 
-static void read_peer(struct http_exchange *x)
+static void read_peer(struct connection *c, struct MHD_Connection *conn)
 {
 	const union MHD_ConnectionInfo *i =
-		MHD_get_connection_info(x->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *sa = i ? i->client_addr : NULL;
 
-	x->loopback = false;
+	c->loopback = false;
 	if (sa && sa->sa_family == AF_INET) {
 		struct sockaddr_in in;
 
 		memcpy(&in, sa, sizeof(in));
-		(void)inet_ntop(AF_INET, &in.sin_addr, x->address, sizeof(x->address));
-		(void)snprintf(x->peer, sizeof(x->peer), "%s:%u", x->address, ntohs(in.sin_port));
-		x->loopback = ntohl(in.sin_addr.s_addr) >> 24 == 127;
+		(void)inet_ntop(AF_INET, &in.sin_addr, c->address, sizeof(c->address));
+		(void)snprintf(c->peer, sizeof(c->peer), "%s:%u", c->address, ntohs(in.sin_port));
+		c->loopback = ntohl(in.sin_addr.s_addr) >> 24 == 127;
 	} else if (sa && sa->sa_family == AF_INET6) {
 		struct sockaddr_in6 in;
 
 		memcpy(&in, sa, sizeof(in));
-		(void)inet_ntop(AF_INET6, &in.sin6_addr, x->address, sizeof(x->address));
-		(void)snprintf(x->peer, sizeof(x->peer), "[%s]:%u", x->address,
+		(void)inet_ntop(AF_INET6, &in.sin6_addr, c->address, sizeof(c->address));
+		(void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", c->address,
 			       ntohs(in.sin6_port));
-		x->loopback = IN6_IS_ADDR_LOOPBACK(&in.sin6_addr);
+		c->loopback = IN6_IS_ADDR_LOOPBACK(&in.sin6_addr);
 	} else {
-		(void)snprintf(x->address, sizeof(x->address), "local socket");
-		(void)snprintf(x->peer, sizeof(x->peer), "local socket");
+		(void)snprintf(c->address, sizeof(c->address), "local socket");
+		(void)snprintf(c->peer, sizeof(c->peer), "local socket");
 	}
 }
 
@@ -421,23 +420,23 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, co
 {
 	const union MHD_ConnectionInfo *i =
 		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct http_exchange *x = exchange_new(l);
+	struct http_exchange *x;
 	const char *len;
 	uint64_t n;
 
+	if (!i || !i->socket_context)
+		return MHD_NO; /* connection_changed has not seen it: can't be */
+	x = exchange_new(l);
 	x->conn = conn;
 	x->url = url;
 	x->method = method;
 	x->version = version;
-	x->of = i ? i->socket_context : NULL;
-	read_peer(x);
+	x->of = i->socket_context;
 	*con_cls = x;
-	if (x->of) {
-		(void)pthread_mutex_lock(&l->server->lock);
-		x->of->x = x;
-		x->of->since_ns = clock_mono_ns();
-		(void)pthread_mutex_unlock(&l->server->lock);
-	}
+	(void)pthread_mutex_lock(&l->server->lock);
+	x->of->x = x;
+	x->of->since_ns = clock_mono_ns();
+	(void)pthread_mutex_unlock(&l->server->lock);
 	len = http_header(x, "Content-Length");
 	if (len && str_u64(len, strlen(len), UINT64_MAX, &n) && n > l->server->c.limits.body_bytes) {
 		/* answered before the body comes; the rest of the connection is of no use */
@@ -478,12 +477,10 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	(void)why;
 	if (!x)
 		return;
-	if (x->of) {
-		(void)pthread_mutex_lock(&l->server->lock);
-		x->of->x = NULL;
-		x->of->since_ns = clock_mono_ns();
-		(void)pthread_mutex_unlock(&l->server->lock);
-	}
+	(void)pthread_mutex_lock(&l->server->lock);
+	x->of->x = NULL;
+	x->of->since_ns = clock_mono_ns();
+	(void)pthread_mutex_unlock(&l->server->lock);
 	*con_cls = NULL;
 	exchange_over(x);
 }
@@ -501,6 +498,7 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 
 		c = xcalloc(1, sizeof(*c));
 		c->fd = i ? i->connect_fd : -1;
+		read_peer(c, conn);
 		c->since_ns = clock_mono_ns();
 		(void)pthread_mutex_lock(&s->lock);
 		c->next = s->connections;

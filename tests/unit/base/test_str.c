@@ -85,3 +85,19 @@ TEST(numbers_are_written_as_they_are_read)
 	CHECK_INT(str_put_u64(at, UINT64_MAX), 20);
 	CHECK(memcmp(at, "18446744073709551615", 20) == 0);
 }
+
+TEST(a_bad_byte_is_found_wherever_it_stands)
+{
+	static const char bad[] = {0x01, 0x1f, '\x80', '\xff'};
+	char text[40];
+
+	for (size_t n = 0; n < sizeof(text); n++)
+		for (size_t at = 0; at < n; at++)
+			for (size_t k = 0; k < sizeof(bad); k++) {
+				memset(text, k & 1 ? ' ' : '\x7f', n);
+				CHECK(str_utf8_xml(text, n));
+				text[at] = bad[k];
+				CHECK(!str_utf8_xml(text, n));
+				CHECK_INT(str_utf8(text, n, NULL), k < 2);
+			}
+}
