@@ -99,7 +99,7 @@ static size_t page_block_limits(const struct scsi_task *t, uint8_t *p)
 	be_put32(p + 8, LIMIT_TRANSFER_BYTES / bs);
 	be_put32(p + 12, (1 << 20) / bs); /* optimal transfer length */
 	if (lu->dev->thin) {
-		be_put32(p + 20, clamp32(limit_unmap_blocks(lu)));
+		be_put32(p + 20, LIMIT_UNMAP_BLOCKS);
 		be_put32(p + 24, LIMIT_UNMAP_DESCRIPTORS);
 		be_put32(p + 28, granule);
 		be_put32(p + 32, 0x80000000U); /* UGAVALID, aligned at 0 */

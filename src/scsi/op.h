@@ -21,11 +21,12 @@
 /* A third outcome of a body's step, unknown outside: t->rq_ is to be submitted now. */
 enum { OP_SUBMIT = 100 };
 
-enum op_resv { /* which verdict bit the command needs */
-	       RESV_ALWAYS = 0,
-	       RESV_BASIC = MAY_BASIC,
-	       RESV_READ = MAY_READ,
-	       RESV_WRITE = MAY_WRITE,
+/* Which verdict bit a command needs. */
+enum op_resv {
+	RESV_ALWAYS = 0,
+	RESV_BASIC = MAY_BASIC,
+	RESV_READ = MAY_READ,
+	RESV_WRITE = MAY_WRITE,
 };
 
 enum op_len {
@@ -42,9 +43,9 @@ enum {
 	OP_WRITES = 1 << 2,      /* refused on a write-protected unit */
 	OP_SIX = 1 << 3,         /* 21-bit LBA, and no blocks means 256 */
 	OP_THIN = 1 << 4,        /* exists only on units that can give space back */
-	OP_EXACT = 1 << 7,       /* the initiator must announce exactly what the CDB asks for */
-	OP_PARTIAL = 1 << 8,     /* fewer data announced: the blocks they fill are written */
-	OP_STRICT = 1 << 6,      /* bits outside the usage mask are refused */
+	OP_EXACT = 1 << 6,       /* the initiator must announce exactly what the CDB asks for */
+	OP_PARTIAL = 1 << 7,     /* fewer data announced: the blocks they fill are written */
+	OP_STRICT = 1 << 8,      /* bits outside the usage mask are refused */
 	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3 4.11.3) */
 };
 enum { SA_NONE = 0xffff };
@@ -57,8 +58,8 @@ struct scsi_op {
 	uint16_t flags;
 	uint8_t len_kind, len_at, len_size;
 	uint8_t lba_at, lba_size;
-	/* 0, or what is wrong with the CDB (refused with op_invalid_cdb() or such): runs in begin,
-	 * may adjust t->data_len; NULL: nothing to check. */
+	/* Runs in begin: SCSI_NEEDS_RUN, or SCSI_DONE when it has refused the CDB.  May set
+	 * t->data_len and t->blocks_.  NULL: nothing to check. */
 	enum scsi_step (*check)(struct scsi_task *t);
 	enum scsi_step (*run)(struct scsi_task *t);
 	uint8_t usage[16]; /* after the opcode byte; [0] is the CDB's byte 1 */
@@ -107,9 +108,8 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 void op_unlock(struct scsi_task *t);
 /* Let the loop do other work, then continue with then(t). */
 enum scsi_step op_pause(struct scsi_task *t, enum scsi_step (*then)(struct scsi_task *t));
-/* Memory that lives until the command ends; n is at most OP_SCRATCH_MAX. */
+/* Memory that lives until the command ends; n has met one of the limits below. */
 void *op_scratch(struct scsi_task *t, size_t n);
-enum { OP_SCRATCH_MAX = 16 << 20 };
 
 static inline uint32_t lu_block_size(const struct scsi_lu *lu)
 {
@@ -135,6 +135,7 @@ enum {
 	LIMIT_TRANSFER_BYTES = 16 << 20,
 	LIMIT_WRITE_SAME_BYTES = 16 << 20,
 	LIMIT_UNMAP_DESCRIPTORS = 256,
+	LIMIT_UNMAP_BLOCKS = 1 << 20, /* of all descriptors together */
 	LIMIT_CAW_BLOCKS = 128,
 	COPY_TARGETS_MAX = 16,
 	COPY_SEGMENTS_MAX = 64,
@@ -142,11 +143,6 @@ enum {
 	COPY_SEGMENT_BYTES = 64 << 20,
 	COPY_AT_ONCE = 64,
 };
-static inline uint64_t limit_unmap_blocks(const struct scsi_lu *lu)
-{
-	(void)lu;
-	return 1 << 20;
-}
 
 /* May the nexus still do this?  Asked again just before the medium is touched, because
  * data may have been on its way while another nexus reserved the unit. */

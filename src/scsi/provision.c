@@ -158,7 +158,7 @@ enum scsi_step op_unmap(struct scsi_task *t)
 		if (blocks > 0 && lba + blocks > end)
 			end = lba + blocks;
 	}
-	if (sum > limit_unmap_blocks(t->lu_))
+	if (sum > LIMIT_UNMAP_BLOCKS)
 		return op_invalid_parameter(t, UNMAP_HEADER + 8);
 	if (sum == 0)
 		return op_good(t);

@@ -69,6 +69,16 @@ static bool plain(struct scsi_task *t)
 	return false;
 }
 
+/* Under lu->lock. */
+static bool still_mapped(const struct scsi_lu *lu, const struct scsi_nexus *n)
+{
+	const struct scsi_mapping *m = lu->mappings;
+
+	while (m && m->target != n->target)
+		m = m->next;
+	return m != NULL;
+}
+
 enum scsi_step op_reserve(struct scsi_task *t)
 {
 	struct scsi_lu *lu = t->lu_;
@@ -77,6 +87,11 @@ enum scsi_step op_reserve(struct scsi_task *t)
 	if (!plain(t))
 		return SCSI_DONE;
 	(void)pthread_mutex_lock(&lu->lock);
+	if (!still_mapped(lu, t->nexus)) {
+		/* Unmapped since the command began: a holder that nobody would ever remove. */
+		(void)pthread_mutex_unlock(&lu->lock);
+		return op_fail(t, ILLEGAL_REQUEST, LOGICAL_UNIT_NOT_SUPPORTED);
+	}
 	if (lu->pr.registrants) {
 		/* CRH: who is registered gets GOOD and nothing happens, others a conflict
 		 * (SPC-4 5.13.3). */

@@ -348,6 +348,21 @@ TEST(the_reservation_moves_to_another_port)
 	rig_free(r);
 }
 
+TEST(a_unit_unmapped_meanwhile_is_not_reserved_for_good)
+{
+	struct rig *r = rig_new(0);
+	struct scsi_task t = {.nexus = r->a, .cdb_len = 16, .cdb = {0x16}};
+
+	CHECK_INT(scsi_task_begin(&t), SCSI_NEEDS_RUN);
+	CHECK_INT(scsi_target_unmap(r->target, 0), 0);
+	CHECK_INT(scsi_task_run(&t), SCSI_DONE);
+	CHECK_INT(t.status, SCSI_CHECK_CONDITION);
+	CHECK_INT(scsi_target_map(r->target, 0, r->lu), 0);
+	(void)asks(r, r->b);
+	CHECK_INT(asks(r, r->b), SCSI_GOOD);
+	rig_free(r);
+}
+
 TEST(the_two_kinds_of_reservation_do_not_mix)
 {
 	struct rig *r = both_registered();
