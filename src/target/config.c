@@ -231,7 +231,7 @@ struct step {
 	void *thing;
 	bool was_enabled;          /* set: of port and portal */
 	struct old_node *old_node; /* set: of node */
-	uint64_t old_number;       /* set: of unit the size to reach, of settings the time */
+	uint64_t old_number;       /* set: of unit the size to reach, of settings the times */
 };
 
 struct batch {
@@ -712,8 +712,12 @@ static int settings_change(struct batch *b, const struct change *c)
 {
 	if (c->logout_time > 3600)
 		return no(b, CONFIG_BAD_PARAMS, "logout_time %u, allowed 0..3600", c->logout_time);
-	add_step(b, CHANGE_SET, KIND_SETTINGS, NULL)->old_number = b->t->logout_time;
+	if (c->idle_time == 0 || c->idle_time > 3600)
+		return no(b, CONFIG_BAD_PARAMS, "idle_time %u, allowed 1..3600", c->idle_time);
+	add_step(b, CHANGE_SET, KIND_SETTINGS, NULL)->old_number =
+		(uint64_t)b->t->idle_time << 32 | b->t->logout_time;
 	b->t->logout_time = c->logout_time;
+	__atomic_store_n(&b->t->idle_time, c->idle_time, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -781,7 +785,8 @@ static void undo_set(struct batch *b, struct step *s)
 	} else if (s->kind == KIND_PORTAL) {
 		((struct portal *)s->thing)->enabled = s->was_enabled;
 	} else if (s->kind == KIND_SETTINGS) {
-		b->t->logout_time = (unsigned)s->old_number;
+		b->t->logout_time = (uint32_t)s->old_number;
+		__atomic_store_n(&b->t->idle_time, (unsigned)(s->old_number >> 32), __ATOMIC_RELAXED);
 	}
 }
 

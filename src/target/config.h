@@ -30,7 +30,7 @@ struct change {
 	bool unless_sessions, enabled;
 	bool has_enabled, has_alias, has_chap; /* for CHANGE_SET: what is given */
 	const char *iqn, *alias, *address, *path, *unit_kind, *pr_path;
-	uint32_t tpgt, port, lun, block_size, logout_time;
+	uint32_t tpgt, port, lun, block_size, logout_time, idle_time;
 	uint64_t naa, size;
 	const char *chap_in[2], *chap_out[2]; /* name and secret, NULL: none */
 };

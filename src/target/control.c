@@ -327,13 +327,15 @@ static bool decode_change(const json_t *o, struct change *c, struct err *e)
 	c->unless_sessions = json_is_true(json_object_get(o, "unless_sessions"));
 	c->has_chap = auth != NULL;
 	c->logout_time = 3;
+	c->idle_time = IDLE_SECONDS;
 	if (!get_text(o, "iqn", &c->iqn, e) || !get_text(o, "alias", &c->alias, e) ||
 	    !get_text(o, "address", &c->address, e) || !get_text(o, "path", &c->path, e) ||
 	    !get_text(o, "pr_path", &c->pr_path, e) ||
 	    !get_text(o, "backing", &c->unit_kind, e) ||
 	    !get_u32(o, "tpgt", &c->tpgt, e) || !get_u32(o, "port", &c->port, e) ||
 	    !get_u32(o, "lun", &c->lun, e) || !get_u32(o, "block_size", &c->block_size, e) ||
-	    !get_u32(o, "logout_time", &c->logout_time, e) || !get_naa(o, &c->naa, e) ||
+	    !get_u32(o, "logout_time", &c->logout_time, e) ||
+	    !get_u32(o, "idle_time", &c->idle_time, e) || !get_naa(o, &c->naa, e) ||
 	    !get_user(auth, "initiator", c->chap_in, e) || !get_user(auth, "target", c->chap_out, e))
 		return false;
 	c->has_alias = c->alias != NULL;

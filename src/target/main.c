@@ -242,7 +242,8 @@ static int serve(struct process *p, const struct options *o, struct err *e)
 int main(int argc, char **argv)
 {
 	struct options o = {.workers = processors()};
-	struct process p = {.target = {.lock = PTHREAD_MUTEX_INITIALIZER, .logout_time = 3},
+	struct process p = {.target = {.lock = PTHREAD_MUTEX_INITIALIZER, .logout_time = 3,
+				       .idle_time = IDLE_SECONDS},
 			    .signals.fd = -1};
 	struct err e = {0};
 	int code = parse_options(argc, argv, &o);

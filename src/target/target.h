@@ -47,8 +47,7 @@ enum {
 	TEXT_REQUEST_MAX = 16384,      /* one text request over its continuations */
 	TEXT_REPLY_MAX = 64 << 20,     /* one discovery answer */
 	LOGIN_SECONDS = 15,
-	IDLE_SECONDS = 30,             /* silence before a ping ... */
-	PING_SECONDS = 30,             /* ... and how long its answer may take */
+	IDLE_SECONDS = 30,             /* silence before a ping, and how long its answer may take */
 };
 
 struct target;
@@ -175,6 +174,7 @@ struct target {
 	unsigned spinners;      /* atomic: workers that look for work instead of sleeping */
 	unsigned parked;        /* atomic: connections waiting, over all workers */
 	unsigned logout_time;
+	unsigned idle_time;     /* seconds of silence before a ping */
 	uint64_t generation;
 	struct control *control;
 	bool stopping;

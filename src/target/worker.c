@@ -60,6 +60,8 @@ static bool tick(struct loop *l)
 	struct worker *w = loop_user(l);
 	uint64_t now = loop_now_ns(l);
 	struct connection *next;
+	uint64_t idle_ns =
+		__atomic_load_n(&w->target->idle_time, __ATOMIC_RELAXED) * 1000000000ULL;
 	bool stock;
 
 	for (struct connection *c = w->connections; c; c = next) {
@@ -67,9 +69,9 @@ static bool tick(struct loop *l)
 		if (c->deadline_ns && now >= c->deadline_ns) {
 			timed_out(c);
 		} else if (c->state == CONN_FULL_FEATURE && !c->pinged && !c->leaving &&
-			   now - c->heard_ns > IDLE_SECONDS * 1000000000ULL) {
+			   now - c->heard_ns > idle_ns) {
 			connection_ping(c);
-			c->deadline_ns = now + PING_SECONDS * 1000000000ULL;
+			c->deadline_ns = now + idle_ns;
 		}
 	}
 	stock = pool_trim(&w->pool);

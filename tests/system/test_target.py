@@ -570,6 +570,25 @@ def a_slow_reader_is_not_buffered_without_bound():
 
 
 @test
+def a_silent_initiator_is_pinged_and_a_dead_one_is_dropped():
+    t = Target()
+    c, iqn, a, n = ready(t)
+    dead = Connection(a, n, isid=b"\x80dead!").login(iqn)
+    dead.test_unit_ready()
+    t.apply(dict(op="set", kind="settings", idle_time=1))
+    p = c.recv()
+    check((p.op, p.itt, p.ttt != NONE), (NOP_IN, NONE, True))
+    c.send(c.bhs(NOP_OUT, itt=NONE, w20=p.ttt, immediate=True))
+    check(dead.recv().op, NOP_IN)
+    check(dead.closed())
+    p = c.recv()
+    check((p.op, p.itt), (NOP_IN, NONE), "the next ping")
+    c.send(c.bhs(NOP_OUT, itt=NONE, w20=p.ttt, immediate=True))
+    check(len(c.read(0, 1)), 512)
+    check(t.control.call("stats")["nodes"][0]["session_failures"], 1)
+
+
+@test
 def units_grow_and_are_attached_under_a_session():
     t = Target()
     c, iqn, a, n = ready(t)
