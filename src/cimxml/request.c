@@ -356,9 +356,10 @@ static enum cimxml_outcome message(struct decode *d, const struct xml_node *cim)
 	s = m->child;
 	if (!s || s->next)
 		return refuse(d, 400, "request-not-valid", "MESSAGE must hold one request");
+	/* With a CIMBatch header it would not have come this far (cimxml_headers_check). */
 	if (s->el == X_MULTIREQ)
-		return refuse(d, 501, "multiple-requests-unsupported",
-			      "send one request per message");
+		return refuse(d, 400, "header-mismatch",
+			      "MULTIREQ without CIMBatch; send one request per message");
 	if (s->el != X_SIMPLEREQ)
 		return refuse(d, 400,
 			      s->el == X_SIMPLEEXPREQ || s->el == X_MULTIEXPREQ
@@ -396,7 +397,10 @@ enum cimxml_outcome cimxml_decode_request(struct cimxml_parser *p, const char *b
 	if (!xml_feed(x, body, n, true)) {
 		switch (x->fail) {
 		case XML_MALFORMED:
-			return refuse(&d, 400, "request-not-well-formed", NULL);
+			return refuse(&d, 400,
+				      str_utf8(body, n, NULL) ? "request-not-well-formed"
+							      : "request-not-valid",
+				      NULL);
 		case XML_TOO_LARGE:
 			return refuse(&d, arena_full(a) ? 413 : 400,
 				      arena_full(a) ? NULL : "request-not-valid", NULL);
