@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/cert.h"
 #include "base/clock.h"
 #include "client/client.h"
 #include "http/server.h"
@@ -218,4 +221,67 @@ TEST(nobody_there_is_said)
 	CHECK_INT(client_collect(c, &rq, a, &l, &e), -ECONNREFUSED);
 	CHECK(strstr(e.text, "127.0.0.1:1") != NULL);
 	CHECK_INT(client_new(&(struct client_config){.url = "ftp://x"}, &c, &e), -EINVAL);
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	auto_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)(void *)&a, sizeof(a)) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)(void *)&a, &n) == 0);
+	return ntohs(a.sin_port);
+}
+
+TEST(a_certificate_must_be_vouched_for_and_carry_the_name)
+{
+	static const char *const names[] = {"localhost"};
+	static const struct {
+		const char *host;
+		bool trusted, insecure;
+		int want;
+	} t[] = {
+		{"localhost", true, false, 0},
+		{"localhost", false, false, -EKEYREJECTED},
+		{"127.0.0.1", true, false, -EKEYREJECTED},
+		{"127.0.0.1", false, true, 0},
+	};
+	char dir[] = "/tmp/smiscsi-client-XXXXXX";
+	auto_free char *pem = NULL, *key = NULL, *tls = NULL;
+	struct http_listen l = {.address = "127.0.0.1", .port = free_port(), .tls = true};
+	struct http_server_config sc = {.listen = &l, .n_listen = 1, .threads = 1, .handle = handle};
+	struct http_server *server = NULL;
+	struct cert cert;
+	struct err e = {0};
+
+	CHECK(mkdtemp(dir) != NULL);
+	pem = xasprintf("%s/tls/cert.pem", dir);
+	key = xasprintf("%s/tls/key.pem", dir);
+	tls = xasprintf("%s/tls", dir);
+	CHECK_INT(cert_ensure(dir, names, 1, clock_wall_us(), &cert, &e), 0);
+	sc.cert_pem = cert.cert_pem;
+	sc.key_pem = cert.key_pem;
+	CHECK_INT(http_server_new(&sc, &server, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		AUTO(arena) a = arena_new(1 << 20);
+		AUTO(client) c = NULL;
+		auto_free char *url = xasprintf("https://%s:%u", t[i].host, l.port);
+		struct client_config cfg = {
+			.url = url, .ca_file = t[i].trusted ? pem : NULL, .insecure = t[i].insecure};
+		struct cim_request rq = {.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = "plain", .class_name = "T"};
+		struct client_list list;
+
+		e = (struct err){0};
+		CHECK_INT(client_new(&cfg, &c, &e), 0);
+		CHECK_INT(client_collect(c, &rq, a, &list, &e), t[i].want);
+		if (e.code != t[i].want)
+			printf("# row %zu: %s\n", i, e.text);
+	}
+	http_server_free(server);
+	cert_done(&cert);
+	(void)unlink(pem);
+	(void)unlink(key);
+	(void)rmdir(tls);
+	(void)rmdir(dir);
 }
