@@ -116,41 +116,31 @@ static void keys_any(const struct prov_ctx *c, const struct prov_obj *o, struct 
 /* ---- filling ---- */
 
 /* What changes in the objects of a provider that can't be read any more: its objects stay. */
+/* clang-format off */
+#define MARK_(k, cls, code_)                                              \
+	{.kind = SM_##k, .status = {cls##_P_OperationalStatus, -1}, .texts = -1, \
+	 .text = cls##_P_StatusDescription, .health = cls##_P_HealthStatus,      \
+	 .health_text = cls##_P_HealthStatusDescription, .code = (code_)}
 static const struct {
 	enum sm_kind kind;
 	int status[2], text, texts, health, health_text;
 	uint16_t code; /* put before what was known last */
 } stale_marks[] = {
-	{SM_SYSTEM,
-	 {MSFT_SMSystem_P_OperationalStatus, -1},
-	 MSFT_SMSystem_P_StatusDescription,        -1,
-	 MSFT_SMSystem_P_HealthStatus,					     MSFT_SMSystem_P_HealthStatusDescription,
-	 13															  },
-	{SM_ENDPOINT,
-	 {MSFT_SMEndpoint_P_OperationalStatus, -1},
-	 MSFT_SMEndpoint_P_StatusDescription,      -1,
-	 MSFT_SMEndpoint_P_HealthStatus,					   MSFT_SMEndpoint_P_HealthStatusDescription,
-	 13															  },
-	{SM_PORTAL,
-	 {MSFT_SMiSCSIPortalEndpoint_P_IPEndpointOpStatus,
-	  MSFT_SMiSCSIPortalEndpoint_P_TCPEndpointOpStatus},
-	 -1,
-	 -1,
-	 -1,
-	 -1,
-	 13															  },
-	{SM_POOL,
-	 {MSFT_SMPool_P_OperationalStatus, -1},
-	 -1,
-	 MSFT_SMPool_P_StatusDescriptions,	     MSFT_SMPool_P_HealthStatus,
-	 MSFT_SMPool_P_HealthStatusDescription,										    13},
- /* MSFT_SMStorageVolume knows no Lost Communication: Degraded */
-	{SM_VOLUME,
-	 {MSFT_SMStorageVolume_P_OperationalStatus, -1},
-	 MSFT_SMStorageVolume_P_StatusDescription, -1,
-	 MSFT_SMStorageVolume_P_HealthStatus,				      MSFT_SMStorageVolume_P_HealthStatusDescription,
-	 3															   },
+	MARK_(SYSTEM, MSFT_SMSystem, 13),
+	MARK_(ENDPOINT, MSFT_SMEndpoint, 13),
+	/* MSFT_SMStorageVolume knows no Lost Communication: Degraded */
+	MARK_(VOLUME, MSFT_SMStorageVolume, 3),
+	{.kind = SM_PORTAL,
+	 .status = {MSFT_SMiSCSIPortalEndpoint_P_IPEndpointOpStatus,
+		    MSFT_SMiSCSIPortalEndpoint_P_TCPEndpointOpStatus},
+	 .text = -1, .texts = -1, .health = -1, .health_text = -1, .code = 13},
+	{.kind = SM_POOL, .status = {MSFT_SMPool_P_OperationalStatus, -1},
+	 .text = -1, .texts = MSFT_SMPool_P_StatusDescriptions,
+	 .health = MSFT_SMPool_P_HealthStatus,
+	 .health_text = MSFT_SMPool_P_HealthStatusDescription, .code = 13},
 };
+#undef MARK_
+/* clang-format on */
 
 static void mark_status(const struct prov_ctx *c, struct cim_value *v, uint16_t code)
 {

@@ -145,8 +145,8 @@ class Provider:
 
     def mode_dangling(self, h, text, ident):
         """Every reference leads to an object that isn't there."""
-        self.send(h, re.sub(r"(<VALUE.REFERENCE>.*?<KEYBINDING NAME=\"(?:Name|DeviceID|InstanceID)\">"
-                            r"<KEYVALUE[^>]*>)", r"\1gone ", text))
+        self.send(h, re.sub(r'(<VALUE.REFERENCE>.*?<KEYBINDING NAME="(?:Name|DeviceID|InstanceID)">'
+                            r'<KEYVALUE[^>]*>)', r"\1gone ", text))
 
     def mode_twice(self, h, text, ident):
         body = text[text.find("<IRETURNVALUE>") + 14:text.find("</IRETURNVALUE>")] \

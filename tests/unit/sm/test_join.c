@@ -97,18 +97,20 @@ TEST(a_portal_is_made_of_a_tcp_endpoint_and_the_ip_endpoint_it_is_bound_to)
 
 TEST(the_mask_of_an_ipv6_portal_is_null_and_zero_addresses_of_the_other_family_are_dropped)
 {
+	/* clang-format off */
 	static const struct {
 		const char *name, *v4, *v6, *mask;
 		const char *want_v4, *want_v6, *want_mask;
 	} rows[] = {
-		{"2001:db8::1", "IPv4Address=",         "IPv6Address=2001:db8::1",     "SubnetMask=255.0.0.0",
-		 "(null)",												 "2001:db8::1", "(null)"   },
-		{"10.0.0.9",    "IPv4Address=10.0.0.9", "IPv6Address=0:0:0:0:0:0:0:0",
-		 "SubnetMask=255.0.0.0",								       "10.0.0.9", "(null)",      "255.0.0.0"},
-		{"fd00::5",     "IPv4Address=0.0.0.0",  "IPv6Address=fd00::5",         "SubnetMask=0.0.0.0",
-		 "(null)",												 "fd00::5",     "(null)"   },
-		{"::",          "IPv4Address=",         "IPv6Address=::",              "SubnetMask=",          "(null)",   "::",          "(null)"   },
+		{"2001:db8::1", "IPv4Address=", "IPv6Address=2001:db8::1",
+		 "SubnetMask=255.0.0.0", "(null)", "2001:db8::1", "(null)"},
+		{"10.0.0.9", "IPv4Address=10.0.0.9", "IPv6Address=0:0:0:0:0:0:0:0",
+		 "SubnetMask=255.0.0.0", "10.0.0.9", "(null)", "255.0.0.0"},
+		{"fd00::5", "IPv4Address=0.0.0.0", "IPv6Address=fd00::5", "SubnetMask=0.0.0.0",
+		 "(null)", "fd00::5", "(null)"},
+		{"::", "IPv4Address=", "IPv6Address=::", "SubnetMask=", "(null)", "::", "(null)"},
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		AUTO(harvest) h = array();

@@ -6,19 +6,21 @@
 
 TEST(a_provider_has_one_canonical_name)
 {
+	/* clang-format off */
 	static const struct {
 		const char *given, *text, *host;
 	} rows[] = {
-		{"array1",			   "https://array1:5989",             "array1"     },
-		{"Array1:5989",                      "https://array1:5989",             "array1"     },
+		{"array1", "https://array1:5989", "array1"},
+		{"Array1:5989", "https://array1:5989", "array1"},
 		{"https://ARRAY1.example.org/cimom", "https://array1.example.org:5989",
-		 "array1.example.org"								},
-		{"HTTP://array1",                    "http://array1:5988",              "array1"     },
-		{"http://array1:80/",                "http://array1:80",                "array1"     },
-		{"192.0.2.1:15989",                  "https://192.0.2.1:15989",         "192.0.2.1"  },
-		{"https://[2001:DB8::1]",            "https://[2001:db8::1]:5989",      "2001:db8::1"},
-		{"http://[::1]:5988/cimom?x#y",      "http://[::1]:5988",               "::1"        },
+		 "array1.example.org"},
+		{"HTTP://array1", "http://array1:5988", "array1"},
+		{"http://array1:80/", "http://array1:80", "array1"},
+		{"192.0.2.1:15989", "https://192.0.2.1:15989", "192.0.2.1"},
+		{"https://[2001:DB8::1]", "https://[2001:db8::1]:5989", "2001:db8::1"},
+		{"http://[::1]:5988/cimom?x#y", "http://[::1]:5988", "::1"},
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct sm_uri u = {.text = ""}, again;
