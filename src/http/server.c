@@ -25,6 +25,7 @@ enum {
 	KEEP_IDLE = 64,                /* exchanges kept for the next request */
 	KEEP_OUT = 256 * 1024,         /* an output buffer larger than that is not kept */
 	STOP_MS = 30000,
+	HALF_CLOSED_S = 5, /* how long half a request may stand when its other half can't come */
 };
 
 /* Where an exchange stands between its handler and http_wake. */
@@ -523,6 +524,15 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 	}
 }
 
+/* Will no more bytes come?  The edge-triggered loop of libmicrohttpd may miss an end that came
+ * together with the last of them. */
+static bool has_ended(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void http_server_tick(struct http_server *s)
 {
 	uint64_t now = clock_mono_ns();
@@ -535,9 +545,13 @@ void http_server_tick(struct http_server *s)
 		/* put off: the writer takes the time it needs */
 		bool waiting = c->x && !answering && atomic_load(&c->x->state) != RUNNING;
 		unsigned most = answering ? s->c.limits.answer_s : s->c.limits.idle_s;
+		uint64_t silent_ns = now > c->since_ns ? now - c->since_ns : 0;
 
-		if (!waiting && c->fd >= 0 && now > c->since_ns &&
-		    now - c->since_ns > (uint64_t)most * 1000000000U)
+		if (waiting || c->fd < 0)
+			continue;
+		if (!answering && silent_ns > HALF_CLOSED_S * 1000000000ULL && has_ended(c->fd))
+			most = 0;
+		if (silent_ns > (uint64_t)most * 1000000000U)
 			(void)shutdown(c->fd, SHUT_RDWR);
 	}
 	(void)pthread_mutex_unlock(&s->lock);

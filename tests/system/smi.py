@@ -83,13 +83,13 @@ def run(*cmd, timeout=60, input=None, env=None, ok=None):
 class Server:
     """One smiscsid (and the smiscsi-target it starts)."""
 
-    def __init__(self, portals=1, args=(), state=None, engine="user", wrapper=()):
+    def __init__(self, portals=1, args=(), state=None, engine="user", wrapper=(), auth=False):
         self.addr = loopback()
         self.state = state or temp_dir() / "state"
         self.http = free_port(self.addr)
         self.portals = [loopback() for _ in range(portals)] if isinstance(portals, int) else portals
         self.args = list(args)
-        self.engine = engine
+        self.engine, self.auth = engine, auth
         # e.g. SMISCSI_WRAPPER="gdb -batch -ex run -ex bt --args" while looking for a bug
         self.wrapper = list(wrapper) or os.environ.get("SMISCSI_WRAPPER", "").split()
         self.log_path = pathlib.Path(f"{self.state}.log")
@@ -106,7 +106,9 @@ class Server:
 
     def start(self, expect_ready=True, seconds=30):
         cmd = [*self.wrapper, str(BUILD / "smiscsid"), "--state", str(self.state), "--http",
-               f"{self.addr}:{self.http}", "--no-auth", "--foreground", "--engine", self.engine]
+               f"{self.addr}:{self.http}", "--foreground", "--engine", self.engine]
+        if not self.auth:
+            cmd.append("--no-auth")
         for p in self.portals:
             cmd += ["--portal", p]
         cmd += self.args
@@ -178,6 +180,22 @@ class Server:
         pid = self.target_pid()
         if pid:
             os.kill(pid, signal.SIGKILL)
+
+    def usage(self):
+        """What both processes hold: {name: (resident kB, descriptors, threads)}."""
+        out = {}
+        for name, pid in (("smiscsid", self.proc.pid), ("smiscsi-target", self.target_pid())):
+            if pid:
+                text = pathlib.Path(f"/proc/{pid}/status").read_text()
+                out[name] = (int(re.search(r"VmRSS:\s+(\d+)", text)[1]),
+                             len(os.listdir(f"/proc/{pid}/fd")),
+                             int(re.search(r"Threads:\s+(\d+)", text)[1]))
+        return out
+
+    def cpu(self):
+        """Seconds of processor time that smiscsid has taken."""
+        text = pathlib.Path(f"/proc/{self.proc.pid}/stat").read_text()
+        return sum(map(int, text.rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     # -- clients --
 
