@@ -38,9 +38,9 @@ static bool uint_arg(const struct prov_call *call, int i, uint64_t *ret)
 	return true;
 }
 
-/* Answer with a code and say why, in ExtendedStatus and to the log. */
+/* Answer with a code and say why, in ExtendedStatus and to the log.  param: what is at fault. */
 static enum cim_status answer(struct prov_call *call, const struct discovery_args *d, uint32_t code,
-			      const char *message, const char *details)
+			      const char *param, const char *message, const char *details)
 {
 	struct cim_instance *x = cim_instance_new(call->ctx.arena,
 						  &cim_class_MSFT_SMExtendedStatus);
@@ -50,6 +50,7 @@ static enum cim_status answer(struct prov_call *call, const struct discovery_arg
 	if (!x)
 		return CIM_OK;
 	x->v[MSFT_SMExtendedStatus_P_Description] = cim_str(message);
+	x->v[MSFT_SMExtendedStatus_P_ParameterInfo] = cim_str(param);
 	x->v[MSFT_SMExtendedStatus_P_Operation] = cim_str(d->operation);
 	x->v[MSFT_SMExtendedStatus_P_ProviderName] = cim_str("smiscsi");
 	x->v[MSFT_SMExtendedStatus_P_StatusCode] = cim_u32(code);
@@ -137,31 +138,33 @@ static int check(struct prov_call *call, const struct discovery_args *d, const c
 	struct err e = {0};
 
 	if (type && (str_caseeq(type, "smis-wmi") || str_caseeq(type, "host-resource"))) {
-		answer(call, d, RET_FAILED, "only CIM-XML providers can be discovered here",
+		answer(call, d, RET_FAILED, "hostType",
+		       "only CIM-XML providers can be discovered here",
 		       "hostType smis-wmi and host-resource are not supported; use smis-cimxml");
 		return 1;
 	}
 	if (type && !str_caseeq(type, "smis-cimxml")) {
-		answer(call, d, RET_FAILED,
+		answer(call, d, RET_FAILED, "hostType",
 		       "hostType is none of host-resource, smis-wmi, smis-cimxml", type);
 		return 1;
 	}
 	if (uint_arg(call, d->level, &l) && l > LEVEL_MAX) {
-		answer(call, d, RET_FAILED, "discoveryLevel must be 0, 1, 2 or 3", NULL);
+		answer(call, d, RET_FAILED, "discoveryLevel", "discoveryLevel must be 0, 1, 2 or 3",
+		       NULL);
 		return 1;
 	}
 	*level = (uint32_t)l;
 	if (!host) {
-		answer(call, d, RET_FAILED, "host is missing",
+		answer(call, d, RET_FAILED, "host", "host is missing",
 		       "give the provider's host name or URL, such as https://array1:5989");
 		return 1;
 	}
 	if (sm_uri_parse(host, uri, &e) < 0) {
-		answer(call, d, RET_FAILED, "host is no provider's address", e.text);
+		answer(call, d, RET_FAILED, "host", "host is no provider's address", e.text);
 		return 1;
 	}
 	if (text_arg(call, d->password) && !text_arg(call, d->user)) {
-		answer(call, d, RET_FAILED, "a password without a username", NULL);
+		answer(call, d, RET_FAILED, "username", "a password without a username", NULL);
 		return 1;
 	}
 	return 0;
@@ -173,7 +176,7 @@ static bool full(struct prov_call *call, const struct discovery_args *d, const s
 
 	if (slot || v->n_slots < v->providers_max)
 		return false;
-	answer(call, d, RET_FAILED, "there are too many providers already",
+	answer(call, d, RET_FAILED, NULL, "there are too many providers already",
 	       "remove one, or raise the limit");
 	return true;
 }
@@ -253,15 +256,17 @@ static enum cim_status partial_discovery(struct prov_call *call)
 	(void)uint_arg(call, MSFT_SMStorageDiscovery_PartialDiscovery_A_targetObjectClassType,
 		       &target_type);
 	if (type >= ARRAY_SIZE(type_levels) || target_type >= ARRAY_SIZE(type_levels))
-		return answer(call, &d, RET_FAILED,
+		return answer(call, &d, RET_FAILED, "partialDiscoveryType",
 			      "partialDiscoveryType and targetObjectClassType must be 0 to 16",
 			      NULL);
 	if (type_levels[type] < 0)
-		return answer(call, &d, RET_FAILED, "fabrics are not discovered here", NULL);
+		return answer(call, &d, RET_FAILED, "partialDiscoveryType",
+			      "fabrics are not discovered here", NULL);
 	if (target) { /* an ObjectId begins with its provider's name */
 		slot = sm_view_slot(v, target, strcspn(target, ":"));
 		if (!slot)
-			return answer(call, &d, RET_FAILED, "no such object", target);
+			return answer(call, &d, RET_FAILED, "targetObjectId", "no such object",
+				      target);
 		if (!host)
 			host = slot->uri;
 	}
@@ -270,12 +275,13 @@ static enum cim_status partial_discovery(struct prov_call *call)
 	const struct sm_slot *at = slot_at(v, &uri);
 
 	if (slot && at != slot)
-		return answer(call, &d, RET_FAILED, "targetObjectId belongs to another provider",
-			      slot->uri);
+		return answer(call, &d, RET_FAILED, "targetObjectId",
+			      "targetObjectId belongs to another provider", slot->uri);
 	if (full(call, &d, at))
 		return CIM_OK;
 	if (at && (at->busy || open_job(v, at->id)))
-		return answer(call, &d, RET_IN_PROGRESS, "discovery already in progress", at->uri);
+		return answer(call, &d, RET_IN_PROGRESS, "host", "discovery already in progress",
+			      at->uri);
 	if (type)
 		level = (uint32_t)type_levels[type];
 	ask(call, &d, &uri, at, level);
