@@ -166,3 +166,31 @@ int cert_ensure(const char *state_dir, const char *const *names, size_t n_names,
 	*ret = c;
 	return 0;
 }
+
+bool cert_is_there(const char *state_dir)
+{
+	auto_free char *path = xasprintf("%s/tls/cert.pem", state_dir);
+
+	return access(path, F_OK) == 0;
+}
+
+char *cert_read_authorities(const char *path, struct err *e)
+{
+	char *pem = read_file(path, e);
+	gnutls_x509_crt_t *list = NULL;
+	gnutls_datum_t text;
+	unsigned n = 0;
+
+	if (!pem)
+		return NULL;
+	text = (gnutls_datum_t){.data = (unsigned char *)pem, .size = (unsigned)strlen(pem)};
+	if (gnutls_x509_crt_list_import2(&list, &n, &text, GNUTLS_X509_FMT_PEM, 0) < 0 || n == 0) {
+		(void)err_set(e, -EINVAL, "%s holds no certificate in PEM form", path);
+		free(pem);
+		return NULL;
+	}
+	for (unsigned i = 0; i < n; i++)
+		gnutls_x509_crt_deinit(list[i]);
+	gnutls_free(list);
+	return pem;
+}

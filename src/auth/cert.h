@@ -21,3 +21,9 @@ struct cert {
 int cert_ensure(const char *state_dir, const char *const *names, size_t n_names, int64_t now_us,
 		struct cert *ret, struct err *e) MUST_CHECK;
 void cert_done(struct cert *c); /* wipes the key */
+/* Has cert_ensure a certificate already? */
+bool cert_is_there(const char *state_dir);
+
+/* The text of a PEM file with at least one certificate: the authorities that clients' certificates
+ * may come from.  NULL with e filled; otherwise the caller frees. */
+char *cert_read_authorities(const char *path, struct err *e) MUST_CHECK;

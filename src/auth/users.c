@@ -5,6 +5,7 @@
 #include <gnutls/crypto.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "auth/users.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 enum {
@@ -20,7 +22,9 @@ enum {
 	N_REMEMBERED = 256,
 	N_PEERS = 1024,
 	FREE_FAILURES = 3,
+	BLIND_MISSES = 20, /* wrong passwords within one wait until nothing is looked at */
 	MAX_WAIT_S = 30,
+	FORGET_S = 600, /* failures longer ago than that count no more */
 	DIGEST = 32,
 };
 
@@ -42,7 +46,7 @@ struct remembered {
 
 struct peer {
 	uint64_t hash; /* of its address; 0: free */
-	unsigned failures;
+	unsigned failures, misses;
 	uint64_t not_before_ns, last_ns;
 };
 
@@ -50,8 +54,8 @@ struct users {
 	char *path;
 	pthread_mutex_t lock;
 	struct accounts accounts;
-	struct timespec mtime;
-	ino_t inode;
+	struct stat seen; /* of the file that accounts came from */
+	bool bad;         /* the file can't be read: said once */
 	uint8_t key[DIGEST]; /* of the digests in memory; made anew at every start */
 	char dummy[CRYPT_GENSALT_OUTPUT_SIZE];
 	struct remembered remembered[N_REMEMBERED];
@@ -74,6 +78,16 @@ bool users_role_parse(const char *s, enum users_role *ret)
 		}
 	}
 	return false;
+}
+
+/* No blanks, ':' or '#': it stands in the file and in log lines.  No '(' in front: those are names
+ * that the server gives itself. */
+static bool name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n <= USERS_NAME_MAX && *name != '(' && !strpbrk(name, ": \t\r\n#") &&
+	       str_utf8(name, n, NULL) && !str_has_control(name, n);
 }
 
 static void accounts_done(struct accounts *a)
@@ -178,8 +192,7 @@ int users_open(const char *path, struct users **ret, struct err *e)
 		return r;
 	}
 	u->path = xstrdup(path);
-	u->mtime = st.st_mtim;
-	u->inode = st.st_ino;
+	u->seen = st;
 	(void)pthread_mutex_init(&u->lock, NULL);
 	if (getrandom(u->key, sizeof(u->key), 0) != (ssize_t)sizeof(u->key) ||
 	    !crypt_gensalt_rn("$y$", 0, NULL, 0, u->dummy, sizeof(u->dummy))) {
@@ -201,22 +214,69 @@ void users_close(struct users *u)
 	free(u);
 }
 
+/* What a new file has changed; who did it is not known here. */
+static void log_changes(const struct accounts *was, const struct accounts *now)
+{
+	static const char who[] = "user=- peer=local";
+
+	for (size_t i = 0; i < now->n; i++) {
+		const struct account *n = &now->v[i], *w = find(was, n->name);
+
+		if (!w)
+			log_line(LOG_L_INFO, "audit", "account %s added role=%s %s", n->name,
+				 users_role_name(n->role), who);
+		else if (w->role != n->role)
+			log_line(LOG_L_INFO, "audit", "account %s changed role=%s %s", n->name,
+				 users_role_name(n->role), who);
+		if (w && !streq(w->hash, n->hash))
+			log_line(LOG_L_INFO, "audit", "account %s has another password %s", n->name,
+				 who);
+	}
+	for (size_t i = 0; i < was->n; i++)
+		if (!find(now, was->v[i].name))
+			log_line(LOG_L_INFO, "audit", "account %s removed %s", was->v[i].name, who);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mode == b->st_mode && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 /* Locked.  A file that has become unreadable keeps the old accounts out: nobody is let in. */
 static void reload_if_new(struct users *u)
 {
 	struct accounts fresh = {0};
-	struct stat st;
+	struct stat st = {0};
+	struct err e = {0};
+	bool bad;
 
-	if (stat(u->path, &st) == 0 && st.st_ino == u->inode &&
-	    st.st_mtim.tv_sec == u->mtime.tv_sec && st.st_mtim.tv_nsec == u->mtime.tv_nsec)
+	if (stat(u->path, &st) < 0 && errno == ENOENT)
+		st = (struct stat){0};
+	if (!u->bad && same_file(&st, &u->seen))
 		return;
-	if (load(u->path, &fresh, &st, NULL) < 0)
+	bad = load(u->path, &fresh, &st, &e) < 0;
+	if (bad) {
 		fresh = (struct accounts){0};
+		if (!u->bad)
+			log_error(auth, "nobody is let in: %s", e.text);
+	} else {
+		log_changes(&u->accounts, &fresh);
+	}
+	u->bad = bad;
 	accounts_done(&u->accounts);
 	u->accounts = fresh;
-	u->mtime = st.st_mtim;
-	u->inode = st.st_ino;
+	u->seen = st;
 	memset(u->remembered, 0, sizeof(u->remembered));
+}
+
+void users_tick(struct users *u)
+{
+	(void)pthread_mutex_lock(&u->lock);
+	reload_if_new(u);
+	(void)pthread_mutex_unlock(&u->lock);
 }
 
 static struct peer *peer_of(struct users *u, const char *peer, uint64_t now)
@@ -236,16 +296,24 @@ static struct peer *peer_of(struct users *u, const char *peer, uint64_t now)
 	return oldest;
 }
 
-static bool digest(const struct users *u, const char *name, const char *password,
+/* Of name, password and peer: what one peer has proved lets no other in, nor lets it guess. */
+static bool digest(const struct users *u, const char *name, const char *password, const char *peer,
 		   uint8_t ret[static DIGEST])
 {
-	char text[USERS_NAME_MAX + USERS_PASSWORD_MAX + 2];
-	size_t n = strlen(name) + 1, m = strlen(password);
+	char text[USERS_NAME_MAX + USERS_PASSWORD_MAX + 64 + 3];
+	const char *const parts[] = {name, password, peer};
+	size_t at = 0;
 	int r;
 
-	memcpy(text, name, n); /* its NUL separates the two */
-	memcpy(text + n, password, m);
-	r = gnutls_hmac_fast(GNUTLS_MAC_SHA256, u->key, sizeof(u->key), text, n + m, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = strlen(parts[i]) + 1; /* its NUL separates it from the next */
+
+		if (n > sizeof(text) - at)
+			return false;
+		memcpy(text + at, parts[i], n);
+		at += n;
+	}
+	r = gnutls_hmac_fast(GNUTLS_MAC_SHA256, u->key, sizeof(u->key), text, at, ret);
 	explicit_bzero(text, sizeof(text));
 	return r == 0;
 }
@@ -272,14 +340,51 @@ static bool hash_matches(const char *password, const char *hash)
 	return ok;
 }
 
-static void failed(struct peer *p, uint64_t now)
+/* A name that can't be an account's may be anything, a password among it: it isn't logged. */
+static const char *loggable(const char *name)
+{
+	return name_ok(name) ? name : "-";
+}
+
+static void failed(struct peer *p, uint64_t now, const char *name, const char *peer)
 {
 	unsigned over, wait;
 
 	p->failures++;
+	p->misses = 0;
 	over = p->failures > FREE_FAILURES ? p->failures - FREE_FAILURES : 0;
 	wait = over == 0 ? 0 : over > 5 ? MAX_WAIT_S : 1U << (over - 1);
 	p->not_before_ns = now + (uint64_t)wait * 1000000000U;
+	log_warn(auth, "login failed user=%s peer=%s failures=%u wait=%us", loggable(name), peer,
+		 p->failures, wait);
+}
+
+/* Locked.  GRANTED: remembered.  DENIED: to be looked at.  d NULL: can't be remembered. */
+static enum users_answer look_up(struct users *u, const uint8_t *d, const char *name,
+				 const char *peer, uint64_t now, enum users_role *ret_role)
+{
+	struct peer *p = peer_of(u, peer, now);
+	bool waits = now < p->not_before_ns;
+
+	if (now - p->last_ns > (uint64_t)FORGET_S * 1000000000U)
+		p->failures = 0;
+	p->last_ns = now;
+	if (waits && p->misses >= BLIND_MISSES)
+		return USERS_THROTTLED;
+	for (size_t i = 0; d && i < N_REMEMBERED; i++) {
+		const struct remembered *r = &u->remembered[i];
+
+		if (r->until_ns > now && same(r->digest, d, DIGEST)) {
+			*ret_role = r->role;
+			return USERS_GRANTED;
+		}
+	}
+	if (!waits)
+		return USERS_DENIED;
+	if (p->misses++ == 0) /* once a wait: a flood of requests is no flood of lines */
+		log_warn(auth, "login put off after too many failures user=%s peer=%s",
+			 loggable(name), peer);
+	return USERS_THROTTLED;
 }
 
 enum users_answer users_check(struct users *u, const char *name, const char *password,
@@ -288,79 +393,116 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
 	uint64_t now = clock_mono_ns();
 	enum users_role role = USERS_NOBODY;
 	const struct account *a;
+	enum users_answer answer;
 	uint8_t d[DIGEST];
+	bool possible, ok;
 	char *hash;
-	struct peer *p;
-	bool ok;
 
 	*ret_role = USERS_NOBODY;
-	if (strlen(name) > USERS_NAME_MAX || strlen(password) > USERS_PASSWORD_MAX ||
-	    !digest(u, name, password, d))
-		return USERS_DENIED;
+	possible = name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
+		   digest(u, name, password, peer, d);
 	(void)pthread_mutex_lock(&u->lock);
 	reload_if_new(u);
-	for (size_t i = 0; i < N_REMEMBERED; i++) {
-		const struct remembered *r = &u->remembered[i];
-
-		if (r->until_ns > now && same(r->digest, d, DIGEST)) {
-			*ret_role = r->role;
-			(void)pthread_mutex_unlock(&u->lock);
-			return USERS_GRANTED;
-		}
-	}
-	p = peer_of(u, peer, now);
-	p->last_ns = now;
-	if (now < p->not_before_ns) {
+	answer = look_up(u, possible ? d : NULL, name, peer, now, ret_role);
+	if (answer == USERS_DENIED && !possible) /* no account has that: not worth a hash */
+		failed(peer_of(u, peer, now), now, name, peer);
+	if (answer != USERS_DENIED || !possible) {
 		(void)pthread_mutex_unlock(&u->lock);
-		return USERS_THROTTLED;
+		return answer;
 	}
 	a = find(&u->accounts, name);
-	hash = xstrdup(a ? a->hash : u->dummy);
-	if (a)
+	if (a && *a->hash != '!')
 		role = a->role;
+	hash = xstrdup(role != USERS_NOBODY ? a->hash : u->dummy);
 	(void)pthread_mutex_unlock(&u->lock);
 
 	/* the slow part without the lock: one guesser does not hold up the others */
 	ok = hash_matches(password, hash) && role != USERS_NOBODY;
-	free(hash);
 
 	(void)pthread_mutex_lock(&u->lock);
-	p = peer_of(u, peer, now);
+	/* the account may have gone or changed in the meantime */
+	reload_if_new(u);
+	a = find(&u->accounts, name);
+	ok = ok && a && a->role == role && streq(a->hash, hash);
+	free(hash);
 	if (ok) {
 		struct remembered *slot = &u->remembered[d[0]];
 
 		memcpy(slot->digest, d, DIGEST);
 		slot->until_ns = now + (uint64_t)REMEMBER_S * 1000000000U;
 		slot->role = role;
-		p->failures = 0;
+		peer_of(u, peer, now)->failures = 0;
 		*ret_role = role;
+		log_info(auth, "login user=%s role=%s peer=%s", name, users_role_name(role), peer);
 	} else {
-		failed(p, clock_mono_ns());
+		failed(peer_of(u, peer, now), clock_mono_ns(), name, peer);
 	}
 	(void)pthread_mutex_unlock(&u->lock);
 	return ok ? USERS_GRANTED : USERS_DENIED;
 }
 
+enum users_answer users_known(struct users *u, const char *name, const char *peer,
+			      enum users_role *ret_role)
+{
+	const struct account *a;
+
+	(void)pthread_mutex_lock(&u->lock);
+	reload_if_new(u);
+	a = name_ok(name) ? find(&u->accounts, name) : NULL;
+	*ret_role = a ? a->role : USERS_NOBODY;
+	(void)pthread_mutex_unlock(&u->lock);
+	if (*ret_role == USERS_NOBODY)
+		log_warn(auth, "login failed user=%s peer=%s: the certificate is good, but there is no "
+			 "such account", loggable(name), peer);
+	return *ret_role == USERS_NOBODY ? USERS_DENIED : USERS_GRANTED;
+}
+
 /* ---- changing the file ---- */
 
-static int write_all(const char *path, const struct accounts *a, struct err *e)
+static char *folder_of(const char *path)
 {
-	auto_free char *tmp = xasprintf("%s.new", path), *dir = xstrdup(path);
+	const char *slash = strrchr(path, '/');
+
+	return slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+}
+
+/* One change at a time, held until the descriptor is closed.  The folder, since the file itself is
+ * replaced by every change. */
+static int lock_folder(const char *path, struct err *e)
+{
+	auto_free char *dir = folder_of(path);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+		(void)err_sys(e, "cannot lock the state folder %s", dir);
+		if (fd >= 0)
+			(void)close(fd);
+		return e ? e->code : -EIO;
+	}
+	return fd;
+}
+
+/* dfd: the folder's, locked. */
+static int write_all(const char *path, int dfd, const struct accounts *a, struct err *e)
+{
+	auto_free char *tmp = xasprintf("%s.new", path);
 	auto_buf struct buf b = buf_of(FILE_MAX);
-	char *slash = strrchr(dir, '/');
 	auto_fd int fd = -1;
-	auto_fd int dfd = -1;
+	struct stat owner;
 
 	for (size_t i = 0; i < a->n; i++)
 		(void)buf_addf(&b, "%s:%s:%s\n", a->v[i].name, users_role_name(a->v[i].role),
 			       a->v[i].hash);
-	if (slash)
-		*slash = '\0';
-	dfd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || dfd < 0)
+	if (fd < 0 || fstat(dfd, &owner) < 0)
 		return err_sys(e, "cannot write %s", tmp);
+	/* the server has to read what root writes for it */
+	if (owner.st_uid != geteuid() && fchown(fd, owner.st_uid, owner.st_gid) < 0) {
+		(void)err_sys(e, "cannot give %s to the owner of its folder", tmp);
+		(void)unlink(tmp);
+		return e ? e->code : -EPERM;
+	}
 	if (write(fd, b.p ? b.p : "", b.len) != (ssize_t)b.len || fsync(fd) < 0 ||
 	    rename(tmp, path) < 0 || fsync(dfd) < 0) {
 		(void)err_sys(e, "cannot write %s", path);
@@ -370,80 +512,90 @@ static int write_all(const char *path, const struct accounts *a, struct err *e)
 	return 0;
 }
 
-static bool name_ok(const char *name)
+/* The hash of a password; NULL: none could be made. */
+static char *hash_of(const char *password)
 {
-	size_t n = strlen(name);
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	struct crypt_data *d;
+	const char *made;
+	char *ret;
 
-	return n > 0 && n <= USERS_NAME_MAX && !strpbrk(name, ": \t\r\n#") &&
-	       str_utf8(name, n, NULL) && !str_has_control(name, n);
+	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)))
+		return NULL;
+	d = xcalloc(1, sizeof(*d));
+	made = crypt_rn(password, setting, d, (int)sizeof(*d));
+	ret = made ? xstrdup(made) : NULL;
+	explicit_bzero(d, sizeof(*d));
+	free(d);
+	return ret;
+}
+
+/* role NOBODY: that of the account, which must be there. */
+static int change(const char *path, const char *name, enum users_role role, const char *password,
+		  struct err *e)
+{
+	auto_free char *hash = NULL;
+	auto_fd int lock = -1;
+	struct accounts a = {0};
+	struct account *u;
+	struct stat st;
+	int r;
+
+	if (!name_ok(name))
+		return err_set(e, -EINVAL, "'%s' is no account name: up to %d characters without "
+			       "blanks, ':', '#', and '(' in front", name, USERS_NAME_MAX);
+	if (password && (!*password || strlen(password) > USERS_PASSWORD_MAX))
+		return err_set(e, -EINVAL, "a password has 1 to %d bytes", USERS_PASSWORD_MAX);
+	hash = password ? hash_of(password) : xstrdup("!");
+	if (!hash)
+		return err_sys(e, "cannot hash the password");
+	lock = lock_folder(path, e);
+	if (lock < 0)
+		return lock;
+	r = load(path, &a, &st, e);
+	if (r < 0)
+		return r;
+	u = find(&a, name);
+	if (!u && role == USERS_NOBODY) {
+		r = err_set(e, -ENOENT, "there is no account '%s' in %s", name, path);
+	} else if (!u && a.n == USERS_MAX) {
+		r = err_set(e, -ENOSPC, "there are %d accounts already", USERS_MAX);
+	} else {
+		if (!u)
+			u = add(&a, name, strlen(name));
+		free(u->hash);
+		u->hash = take(hash);
+		u->role = role == USERS_NOBODY ? u->role : role;
+		r = write_all(path, lock, &a, e);
+	}
+	accounts_done(&a);
+	return r;
 }
 
 int users_set(const char *path, const char *name, enum users_role role, const char *password,
 	      struct err *e)
 {
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-	struct accounts a = {0};
-	struct crypt_data *d;
-	struct account *u;
-	struct stat st;
-	const char *hash;
-	int r;
-
-	if (!name_ok(name))
-		return err_set(e, -EINVAL, "'%s' is no account name: up to %d characters without "
-			       "blanks, ':' and '#'", name, USERS_NAME_MAX);
-	if (!*password || strlen(password) > USERS_PASSWORD_MAX)
-		return err_set(e, -EINVAL, "a password has 1 to %d bytes", USERS_PASSWORD_MAX);
-	r = load(path, &a, &st, e);
-	if (r < 0)
-		return r;
-	d = xcalloc(1, sizeof(*d));
-	hash = crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting))
-		       ? crypt_rn(password, setting, d, (int)sizeof(*d))
-		       : NULL;
-	if (!hash) {
-		r = err_sys(e, "cannot hash the password");
-	} else {
-		u = find(&a, name);
-		if (!u)
-			u = add(&a, name, strlen(name));
-		free(u->hash);
-		u->hash = xstrdup(hash);
-		u->role = role;
-		r = write_all(path, &a, e);
-	}
-	explicit_bzero(d, sizeof(*d));
-	free(d);
-	accounts_done(&a);
-	return r;
+	if (role == USERS_NOBODY)
+		return err_set(e, -EINVAL, "an account has a role");
+	return change(path, name, role, password, e);
 }
 
 int users_passwd(const char *path, const char *name, const char *password, struct err *e)
 {
-	enum users_role role = USERS_NOBODY;
-	struct accounts a = {0};
-	const struct account *u;
-	struct stat st;
-	int r = load(path, &a, &st, e);
-
-	if (r < 0)
-		return r;
-	u = find(&a, name);
-	if (u)
-		role = u->role;
-	accounts_done(&a);
-	if (role == USERS_NOBODY)
-		return err_set(e, -ENOENT, "there is no account '%s' in %s", name, path);
-	return users_set(path, name, role, password, e);
+	return change(path, name, USERS_NOBODY, password, e);
 }
 
 int users_remove(const char *path, const char *name, struct err *e)
 {
+	auto_fd int lock = lock_folder(path, e);
 	struct accounts a = {0};
 	struct account *u;
 	struct stat st;
-	int r = load(path, &a, &st, e);
+	int r;
 
+	if (lock < 0)
+		return lock;
+	r = load(path, &a, &st, e);
 	if (r < 0)
 		return r;
 	u = find(&a, name);
@@ -453,7 +605,7 @@ int users_remove(const char *path, const char *name, struct err *e)
 		free(u->name);
 		free(u->hash);
 		*u = a.v[--a.n];
-		r = write_all(path, &a, e);
+		r = write_all(path, lock, &a, e);
 	}
 	accounts_done(&a);
 	return r;

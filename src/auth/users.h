@@ -3,13 +3,15 @@
  * users.h - the server's own accounts: who may read, who may change
  *
  * One file, "users" in the state folder, mode 0600, a line an account: NAME:ROLE:HASH, the
- * hash made by libxcrypt (yescrypt).  It is written whole to another file, synced and renamed.
- * A running server notices a new file by itself.
+ * hash made by libxcrypt (yescrypt), or "!" for an account without a password (which a client
+ * certificate of that name opens).  It is written whole to another file, synced and renamed, and
+ * belongs to whom the folder belongs to, also when root writes it.  A running server notices a new
+ * file by itself and says in the log (room audit) what has changed.
  *
  * Zero means denied: a zeroed role is nobody.
  *
- * Depends on: base, libcrypt, GnuTLS.  Threads: users_check from any thread; the file functions
- * from one.
+ * Depends on: base, libcrypt, GnuTLS.  Threads: users_check, users_known and users_tick from any;
+ * the functions that change the file from any process (a lock on its folder keeps them apart).
  */
 #pragma once
 
@@ -31,14 +33,21 @@ enum users_answer {
 };
 /*
  * Is it he, and what may he do?  Slow (tens of milliseconds) the first time; a right answer is
- * remembered for a minute, as a keyed digest, never as the password.  After three failures in a
- * row a peer waits 1, 2, 4, ... up to 30 s.  peer: an address without its port.
+ * remembered for a minute and that peer, as a keyed digest, never as the password.  After three
+ * failures in a row a peer waits 1, 2, 4, ... up to 30 s; what is remembered is still let in, but
+ * whoever uses that to go on guessing waits like everyone.  Failures are logged, and so is the
+ * begin of each wait.  peer: an address without its port.
  */
 enum users_answer users_check(struct users *u, const char *name, const char *password,
 			      const char *peer, enum users_role *ret_role);
+/* The role of somebody who has shown otherwise who he is (a verified client certificate). */
+enum users_answer users_known(struct users *u, const char *name, const char *peer,
+			      enum users_role *ret_role);
+/* Look whether the file has changed; call about once a second. */
+void users_tick(struct users *u);
 
 /* Add an account or change it / remove it, durably.  -EINVAL: a name or password that can't be;
- * -ENOENT: no such account. */
+ * -ENOENT: no such account.  password NULL: none opens the account. */
 int users_set(const char *path, const char *name, enum users_role role, const char *password,
 	      struct err *e) MUST_CHECK;
 /* Another password for an account that is there; its role stays. */

@@ -9,6 +9,7 @@
  *   write.c   method bodies and intrinsic changes, the two-phase way
  *   pull.c    enumeration contexts
  *   class.c   class-level operations, from the class tables alone
+ *   audit.c   one log line for every change, made or refused
  *   op.c      one operation from open to close
  *   query.c   WQL, DMTF:CQL and DMTF:FQL
  *
@@ -224,6 +225,7 @@ struct input { /* one change or method call, checked */
 	bool *given;
 	bool listed; /* modify: there was a PropertyList */
 	struct prov_caller who;
+	const char *what, *object; /* for the audit: "SetProperty", what it was asked of */
 };
 
 struct output {
@@ -244,6 +246,16 @@ enum cim_status op_create(struct broker_op *op, struct err *e);
 enum cim_status op_modify(struct broker_op *op, struct err *e);
 enum cim_status op_delete(struct broker_op *op, struct err *e);
 enum cim_status op_set_property(struct broker_op *op, struct err *e);
+
+/* ---- audit ---- */
+
+/* What a change is asked of, as the client named it: a path or a class; NULL: nothing. */
+const char *audit_object(struct arena *a, const struct cim_request *rq);
+/* A change that was refused, or was nothing to do, before any provider saw it. */
+void audit_request(const struct broker_op *op, enum cim_status status, const char *why);
+/* What became of a change.  Of its values only references, numbers and booleans are written: text
+ * may be a secret. */
+void audit_write(const struct input *in, const struct output *o);
 
 /* ---- pulling ---- */
 
@@ -309,7 +321,16 @@ struct broker_op {
 	struct write *w;
 	const void *view; /* pinned for a method that was answered at once */
 	const struct prov_module *view_mod;
+	/* changes only: whether its line has been written, or will be by the writer */
+	bool audited;
+	const char *object;
 };
+
+/* Access is decided in op.c and nowhere else: before an operation starts, here for a method once
+ * it is known (reads_only: its row says so), and again before anything goes to a writer. */
+enum cim_status need_method_access(const struct broker_op *op, const char *method, bool reads_only,
+				   struct err *e);
+enum cim_status need_write_access(const struct broker_op *op, struct err *e);
 
 enum cim_status need_class(const struct broker_op *op, const char *name, enum cim_status unknown,
 			   const struct cim_class **ret, struct err *e);

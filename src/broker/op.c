@@ -416,14 +416,35 @@ static bool allowed(const struct prov_caller *who, enum access access)
 				 : who->may_read || who->may_write;
 }
 
+static const char *user_of(const struct broker_op *op)
+{
+	return op->who.user ? op->who.user : "who is not logged in";
+}
+
+enum cim_status need_write_access(const struct broker_op *op, struct err *e)
+{
+	if (allowed(&op->who, WRITES))
+		return CIM_OK;
+	return refuse(e, CIM_ERR_ACCESS_DENIED, "%s may not change anything", user_of(op));
+}
+
+enum cim_status need_method_access(const struct broker_op *op, const char *method, bool reads_only,
+				   struct err *e)
+{
+	if (allowed(&op->who, WRITES) || (reads_only && allowed(&op->who, READS)))
+		return CIM_OK;
+	return refuse(e, CIM_ERR_ACCESS_DENIED, "%s may not call %s", user_of(op), method);
+}
+
 static enum cim_status start(struct broker_op *op, struct err *e)
 {
 	struct cim_request *rq = op->rq;
+	enum access access = ops[rq->op].access;
 
-	if (!allowed(&op->who, ops[rq->op].access))
-		return refuse(e, CIM_ERR_ACCESS_DENIED, "%s may not %s",
-			      op->who.user ? op->who.user : "who is not logged in",
-			      ops[rq->op].access == WRITES ? "change anything" : "read");
+	if (access == WRITES && need_write_access(op, e) != CIM_OK)
+		return CIM_ERR_ACCESS_DENIED;
+	if (!allowed(&op->who, access))
+		return refuse(e, CIM_ERR_ACCESS_DENIED, "%s may not read", user_of(op));
 	op->space = space_find(op->b, rq->ns);
 	if (!op->space)
 		return refuse(e, CIM_ERR_INVALID_NAMESPACE, "no namespace %s",
@@ -459,6 +480,10 @@ struct broker_op *broker_open(struct broker *b, struct cim_request *rq, struct a
 	op->ans.include_quals = flag(rq->include_quals, of_classes);
 	op->ans.include_origin = flag(rq->include_origin, false);
 	e.text[0] = '\0';
+	if (ops[rq->op].access != READS)
+		op->object = audit_object(a, rq);
+	else
+		op->audited = true; /* nothing to say */
 	s = start(op, &e);
 	/* Whatever else seems wrong: what doesn't fit was cut off. */
 	if (arena_full(a))
@@ -467,6 +492,8 @@ struct broker_op *broker_open(struct broker *b, struct cim_request *rq, struct a
 		op->ans.status = s;
 		(void)snprintf(op->ans.text, sizeof(op->ans.text), "%s", e.text);
 	}
+	if (!op->audited)
+		audit_request(op, s, s == CIM_OK ? "" : e.text);
 	return op;
 }
 

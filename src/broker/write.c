@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/str.h"
 #include "broker/internal.h"
 
@@ -277,25 +276,10 @@ static bool wants_writing(const struct prov_module *m, const struct output *o, c
 
 /* ---- answers ---- */
 
-static void log_refusal(const struct input *in, const struct output *o)
-{
-	const char *what = in->method ? in->method->name : cim_op_name(in->op);
-
-	if (o->status != CIM_OK)
-		log_info(broker, "%s of %s: %s: %s user=%s peer=%s", what, in->cls->name,
-			 cim_status_name(o->status), o->e.text, in->who.user ? in->who.user : "-",
-			 in->who.peer ? in->who.peer : "-");
-	else if (o->ret != 0 && o->e.text[0])
-		log_info(broker, "%s of %s returns %u: %s user=%s peer=%s", what, in->cls->name,
-			 o->ret, o->e.text, in->who.user ? in->who.user : "-",
-			 in->who.peer ? in->who.peer : "-");
-}
-
 static void answer(struct broker_op *op, const struct input *in, const struct output *o)
 {
 	struct broker_answer *a = &op->ans;
 
-	log_refusal(in, o);
 	a->status = o->status;
 	(void)snprintf(a->text, sizeof(a->text), "%s", o->e.text);
 	if (o->status != CIM_OK)
@@ -312,6 +296,15 @@ static void answer(struct broker_op *op, const struct input *in, const struct ou
 		a->single = true;
 		op->one.path = o->new_path;
 	}
+}
+
+/* The same for what has not been to a writer. */
+static void answer_here(struct broker_op *op, const struct input *in, const struct output *o)
+{
+	answer(op, in, o);
+	if (!op->audited)
+		audit_write(in, o);
+	op->audited = true;
 }
 
 /* ---- the writer's side ---- */
@@ -381,6 +374,7 @@ static void done(struct prov_write *pw, enum prov_outcome o, const struct err *e
 	 * nobody is told of a success that wasn't. */
 	if (w->body == NOT_RUN || o != (w->body == AGREED ? PROV_OK : PROV_REFUSED))
 		put_failure(w, o, e);
+	audit_write(&w->in, &w->out); /* whether or not somebody still waits for the answer */
 	(void)pthread_mutex_lock(&w->lock);
 	op = w->op;
 	w->done = true;
@@ -429,6 +423,7 @@ static bool copy_input(struct write *w, const struct input *in)
 			if (!cim_value_dup(a, &in->in[i], &w->in.in[i]))
 				return false;
 	}
+	w->in.object = in->object ? arena_strdup(a, in->object) : NULL;
 	w->in.who.user = in->who.user ? arena_strdup(a, in->who.user) : NULL;
 	w->in.who.peer = in->who.peer ? arena_strdup(a, in->who.peer) : NULL;
 	return !arena_full(a);
@@ -450,6 +445,7 @@ static enum cim_status submit(struct broker_op *op, const struct input *in, stru
 	w->pub.done = done;
 	w->op = op;
 	op->w = w;
+	op->audited = true; /* by done() */
 	atomic_store(&op->ready, false);
 	in->mod->submit(in->mod->user, &w->pub);
 	return CIM_OK;
@@ -468,12 +464,14 @@ enum cim_status write_start(struct broker_op *op, const struct input *in, struct
 	if (changes)
 		m->changes_free(m->user, changes);
 	if (writing) {
+		enum cim_status s = need_write_access(op, e);
+
 		m->view_put(m->user, view);
-		return submit(op, in, e);
+		return s == CIM_OK ? submit(op, in, e) : s;
 	}
 	op->view = view; /* the answer may borrow from it */
 	op->view_mod = m;
-	answer(op, in, &o);
+	answer_here(op, in, &o);
 	*e = o.e;
 	return o.status;
 }
@@ -491,6 +489,8 @@ static struct input input_of(const struct broker_op *op, enum cim_op what,
 		.mod_idx = row ? row->mod_idx : 0,
 		.cls = c,
 		.who = op->who,
+		.what = cim_op_name(op->rq->op),
+		.object = op->object,
 	};
 }
 
@@ -553,16 +553,8 @@ static enum cim_status no_body(struct broker_op *op, struct input *in, struct er
 		return refuse(e, CIM_ERR_METHOD_NOT_AVAILABLE, "method %s is not available",
 			      in->method->name);
 	(void)err_set(&o.e, -ENOSYS, "method %s is not supported here", in->method->name);
-	answer(op, in, &o);
+	answer_here(op, in, &o);
 	return CIM_OK;
-}
-
-static enum cim_status may_call(const struct broker_op *op, const struct input *in, struct err *e)
-{
-	if (op->who.may_write || (op->who.may_read && in->body && in->body->reads_only))
-		return CIM_OK;
-	return refuse(e, CIM_ERR_ACCESS_DENIED, "%s may not call %s",
-		      op->who.user ? op->who.user : "who is not logged in", in->method->name);
 }
 
 enum cim_status op_method(struct broker_op *op, struct err *e)
@@ -595,7 +587,8 @@ enum cim_status op_method(struct broker_op *op, struct err *e)
 		in.mod = op->b->c.modules[i];
 		in.mod_idx = i;
 	}
-	s = may_call(op, &in, e);
+	op->audited = in.body && in.body->reads_only;
+	s = need_method_access(op, in.method->name, op->audited, e);
 	if (s != CIM_OK)
 		return s;
 	if (!p && !(in.method->flags & CIM_F_STATIC))

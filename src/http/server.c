@@ -289,13 +289,29 @@ static bool base64(const char *s, char *at, size_t *ret_len)
 	return s[strspn(s, "=")] == '\0';
 }
 
+static void count_authorization(void *ctx, const char *name, const char *value)
+{
+	unsigned *n = ctx;
+
+	(void)value;
+	*n += str_caseeq(name, "Authorization");
+}
+
+bool http_has_authorization(const struct http_exchange *x)
+{
+	return http_header(x, "Authorization") != NULL;
+}
+
 bool http_basic(struct http_exchange *x, const char **ret_user, const char **ret_password)
 {
 	const char *h = http_header(x, "Authorization");
 	char *text, *colon;
+	unsigned times = 0;
 	size_t n;
 
-	if (!h || !str_caseeqn(h, strlen(h) < 6 ? strlen(h) : 6, "basic "))
+	/* two of them: who is asking is not for us to guess */
+	http_each_header(x, count_authorization, &times);
+	if (!h || times != 1 || !str_caseeqn(h, strlen(h) < 6 ? strlen(h) : 6, "basic "))
 		return false;
 	h += 6 + strspn(h + 6, " ");
 	text = arena_alloc(x->arena, strlen(h) + 1);
@@ -310,6 +326,9 @@ bool http_basic(struct http_exchange *x, const char **ret_user, const char **ret
 const char *http_client_name(struct http_exchange *x)
 {
 	const union MHD_ConnectionInfo *i;
+	/* a certificate that was made for a server, or for signing code, is nobody's login */
+	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+					 .data = (void *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT};
 	gnutls_session_t session;
 	const gnutls_datum_t *chain;
 	gnutls_x509_crt_t crt;
@@ -325,11 +344,13 @@ const char *http_client_name(struct http_exchange *x)
 		return NULL;
 	session = i->tls_session;
 	chain = gnutls_certificate_get_peers(session, &n);
-	if (!chain || n == 0 || gnutls_certificate_verify_peers2(session, &status) < 0 || status != 0 ||
+	if (!chain || n == 0 ||
+	    gnutls_certificate_verify_peers(session, &purpose, 1, &status) < 0 || status != 0 ||
 	    gnutls_x509_crt_init(&crt) < 0)
 		return NULL;
 	if (gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) == 0 &&
-	    gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &len) == 0)
+	    gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &len) == 0 &&
+	    !memchr(cn, '\0', len)) /* "admin\0.example" is not admin */
 		ret = arena_strndup(x->arena, cn, len);
 	gnutls_x509_crt_deinit(crt);
 	return ret;

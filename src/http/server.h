@@ -75,9 +75,12 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:40312", "loc
 const char *http_peer_address(const struct http_exchange *x);
 bool http_peer_is_loopback(const struct http_exchange *x);
 bool http_is_private(const struct http_exchange *x); /* came through a Unix socket */
-/* User and password of Basic authentication, in the exchange's arena; false: none given. */
+bool http_has_authorization(const struct http_exchange *x); /* of whatever kind */
+/* User and password of Basic authentication, in the exchange's arena; false: none given, not
+ * well-formed, or given twice. */
 bool http_basic(struct http_exchange *x, const char **ret_user, const char **ret_password);
-/* The verified client certificate's common name, or NULL. */
+/* The common name of the client's certificate, which is verified here against client_ca_pem and has
+ * to be one for TLS clients; NULL: none such. */
 const char *http_client_name(struct http_exchange *x);
 
 /* Memory with the exchange's lifetime. */

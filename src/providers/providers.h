@@ -43,6 +43,7 @@ struct providers_server {
 	const char *const *urls;                 /* of CIM-XML: "http://127.0.0.1:5988" */
 	size_t n_urls;
 	bool authenticates;                      /* false: --no-auth */
+	bool takes_certificates;                 /* of TLS clients: --client-ca */
 	uint32_t pull_timeout_s, pull_timeout_max_s; /* as the broker has them */
 	const struct cim_namespace *const *namespaces;
 	size_t n_namespaces;

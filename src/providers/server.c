@@ -143,12 +143,21 @@ static void mechanism_keys(const struct prov_ctx *c, const struct prov_obj *o,
 	hosted_keys(c, o, url_of(o), ret);
 }
 
+#define TEXT(lit) \
+	{.type = CIM_STRING, .kind = CIM_V_SCALAR, .n = sizeof(lit) - 1, .s = lit}
+
 static void mechanism_fill(const struct prov_ctx *c, const struct prov_obj *o,
 			   struct cim_instance *i)
 {
 	/* Basic Read, Instance Manipulation, Association Traversal, Query Execution */
 	static const struct cim_value does[] = {PV_U16(2), PV_U16(5), PV_U16(6), PV_U16(7)},
-				      basic[] = {PV_U16(3)}, none[] = {PV_U16(2)};
+				      basic[] = {PV_U16(3), PV_U16(1)}, none[] = {PV_U16(2)},
+				      words[] = {TEXT("Basic"), TEXT("TLS client certificate")};
+	const struct providers_server *server = pv_server_of(c);
+	/* over TLS only, and where nobody is asked a certificate is of no use */
+	bool certificates = server->authenticates && server->takes_certificates &&
+			    str_starts(url_of(o).s, "https:");
+	uint32_t n = certificates ? 2 : 1;
 
 	i->v[MECHANISM(ElementName)] = url_of(o);
 	i->v[MECHANISM(CommunicationMechanism)] = cim_u16(2);
@@ -156,7 +165,9 @@ static void mechanism_fill(const struct prov_ctx *c, const struct prov_obj *o,
 		cim_array(CIM_UINT16, does, ARRAY_SIZE(does));
 	i->v[MECHANISM(MultipleOperationsSupported)] = cim_bool(false);
 	i->v[MECHANISM(AuthenticationMechanismsSupported)] =
-		cim_array(CIM_UINT16, pv_server_of(c)->authenticates ? basic : none, 1);
+		cim_array(CIM_UINT16, server->authenticates ? basic : none, n);
+	i->v[MECHANISM(AuthenticationMechanismDescriptions)] =
+		certificates ? cim_array(CIM_STRING, words, n) : cim_null(CIM_STRING);
 	i->v[MECHANISM(Version)] = PV_TEXT("1.0");
 	i->v[MECHANISM(CIMXMLProtocolVersion)] = cim_u16(1);
 	i->v[MECHANISM(AdvertiseTypes)] = cim_array(CIM_UINT16, none, ARRAY_SIZE(none));

@@ -143,7 +143,8 @@ static int follow(struct cli *c, const struct cim_path *job)
 int cmd_sm_discover(struct cli *c)
 {
 	const char *user = cli_option(c, "provider-user");
-	const char *password = cli_option(c, "provider-password");
+	/* not an argument: everybody on the host can read those */
+	const char *password = getenv("SMISCSI_PROVIDER_PASSWORD");
 	const struct cim_named *job;
 	struct session_answer a;
 	struct cim_named p[5];

@@ -36,28 +36,25 @@ static bool read_password(const char *prompt, char *at, size_t n)
 	return ok;
 }
 
-static int set(struct cli *c, const char *role_text)
+int cmd_user_add(struct cli *c)
 {
+	const char *role_text = cli_option(c, "role"), *login = cli_option(c, "login");
+	bool certificate = login && streq(login, "certificate");
 	char password[USERS_PASSWORD_MAX + 2] = "";
 	auto_free char *path = users_path(c);
-	enum users_role role;
+	enum users_role role = USERS_READ;
 	struct err e = {0};
 	int r;
 
-	if (!users_role_parse(role_text, &role))
+	if (role_text && !users_role_parse(role_text, &role))
 		return cli_failf("--role: '%s' is neither read nor admin", role_text);
-	if (!read_password("password: ", password, sizeof(password)))
+	if (login && !certificate && !streq(login, "password"))
+		return cli_failf("--login: '%s' is neither password nor certificate", login);
+	if (!certificate && !read_password("password: ", password, sizeof(password)))
 		return cli_failf("no password on standard input");
-	r = users_set(path, c->args[0], role, password, &e);
+	r = users_set(path, c->args[0], role, certificate ? NULL : password, &e);
 	explicit_bzero(password, sizeof(password));
 	return r < 0 ? cli_fail(&e) : EXIT_DONE;
-}
-
-int cmd_user_add(struct cli *c)
-{
-	const char *role = cli_option(c, "role");
-
-	return set(c, role ? role : "read");
 }
 
 int cmd_user_remove(struct cli *c)

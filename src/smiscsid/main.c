@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smiscsid - the management server: wiring, start, stop. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -40,6 +43,7 @@ struct daemon {
 	size_t n_urls;
 	char host[256];
 	struct cert cert;
+	char *client_ca_pem;
 	struct users *users;
 	struct store *store;
 	struct engine *engine;
@@ -74,6 +78,8 @@ static int check_options(struct options *o, struct err *e)
 		return err_set(e, -EINVAL, "option --log-level: '%s' is not one of error, warning, "
 			       "info, debug", o->log_level);
 	log_set_level(level);
+	if (*o->client_ca && o->https.n == 0)
+		return err_set(e, -EINVAL, "--client-ca is of use only with --https");
 	if (o->http.n == 0 && o->https.n == 0) {
 		o->http.v = xcalloc(1, sizeof(*o->http.v));
 		o->http.v[0] = (struct options_endpoint){
@@ -149,18 +155,82 @@ static void add_urls(struct daemon *d, const char *scheme, const struct options_
 	}
 }
 
+/* What clients may call this host: grows v by one. */
+static void add_name(const char ***v, size_t *n, const char *name)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (streq((*v)[i], name))
+			return;
+	*v = xrealloc(*v, (*n + 1) * sizeof(**v));
+	(*v)[(*n)++] = xstrdup(name);
+}
+
+/* --https on every address: the certificate names those that the host has now. */
+static void add_addresses(const char ***v, size_t *n, int family)
+{
+	struct ifaddrs *all = NULL;
+	char text[INET6_ADDRSTRLEN];
+
+	if (getifaddrs(&all) < 0)
+		return;
+	for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+
+		if (!a->ifa_addr || a->ifa_addr->sa_family != family)
+			continue;
+		memcpy(&v4, a->ifa_addr, sizeof(v4));
+		if (family == AF_INET6)
+			memcpy(&v6, a->ifa_addr, sizeof(v6));
+		if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr))
+			continue; /* no name without a scope */
+		if (inet_ntop(family, family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr,
+			      text, sizeof(text)))
+			add_name(v, n, text);
+	}
+	freeifaddrs(all);
+}
+
+/* The host's name with its domain, where the resolver knows it. */
+static void add_canonical(const char ***v, size_t *n, const char *host)
+{
+	struct addrinfo hint = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM}, *r = NULL;
+
+	if (getaddrinfo(host, NULL, &hint, &r) == 0 && r->ai_canonname)
+		add_name(v, n, r->ai_canonname);
+	if (r)
+		freeaddrinfo(r);
+}
+
 static int make_cert(struct daemon *d, struct err *e)
 {
-	const char **names = xcalloc(d->options.https.n + 2, sizeof(*names));
+	const char **names = NULL;
 	size_t n = 0;
 	int r;
 
-	names[n++] = d->host;
-	names[n++] = "localhost";
-	for (size_t i = 0; i < d->options.https.n; i++)
-		names[n++] = d->options.https.v[i].address;
+	if (!cert_is_there(d->state)) {
+		add_name(&names, &n, d->host);
+		add_canonical(&names, &n, d->host);
+		add_name(&names, &n, "localhost");
+		for (size_t i = 0; i < d->options.https.n; i++) {
+			const char *address = d->options.https.v[i].address;
+
+			if (streq(address, "0.0.0.0"))
+				add_addresses(&names, &n, AF_INET);
+			else if (streq(address, "::"))
+				add_addresses(&names, &n, AF_INET6);
+			else
+				add_name(&names, &n, address);
+		}
+	}
 	r = cert_ensure(d->state, names, n, clock_wall_us(), &d->cert, e);
+	for (size_t i = 0; i < n; i++)
+		free((void *)(uintptr_t)names[i]);
 	free(names);
+	if (r == 0 && *d->options.client_ca) {
+		d->client_ca_pem = cert_read_authorities(d->options.client_ca, e);
+		r = d->client_ca_pem ? 0 : e->code;
+	}
 	return r;
 }
 
@@ -307,6 +377,7 @@ static int start(struct daemon *d, struct err *e)
 		.urls = (const char *const *)d->urls,
 		.n_urls = d->n_urls,
 		.authenticates = !d->options.no_auth,
+		.takes_certificates = d->client_ca_pem != NULL,
 		.pull_timeout_s = 30,
 		.pull_timeout_max_s = 900,
 		.namespaces = namespaces,
@@ -324,6 +395,7 @@ static int start(struct daemon *d, struct err *e)
 				  .host = d->host,
 				  .users = d->users,
 				  .cert = d->options.https.n ? &d->cert : NULL,
+				  .client_ca_pem = d->client_ca_pem,
 				  .private_socket = d->socket};
 
 	r = server_new(&c, &d->server, e);
@@ -350,6 +422,7 @@ static void stop(struct daemon *d, bool keep)
 	store_close(d->store);
 	users_close(d->users);
 	cert_done(&d->cert);
+	free(d->client_ca_pem);
 	for (size_t i = 0; i < d->n_urls; i++)
 		free(d->urls[i]);
 	free(d->state);
@@ -383,6 +456,7 @@ static void serve(struct daemon *d, const sigset_t *signals)
 		}
 		broker_tick(d->broker);
 		server_tick(d->server);
+		users_tick(d->users);
 	}
 }
 

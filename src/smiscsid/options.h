@@ -29,7 +29,7 @@ struct options_list {
 enum options_engine { ENGINE_USER, ENGINE_FAKE };
 
 struct options {
-	char *config, *state, *naming_authority, *target, *log_level, *provider_authorities;
+	char *config, *state, *naming_authority, *target, *log_level, *provider_authorities, *client_ca;
 	struct options_list http, https, portal;
 	enum options_engine engine;
 	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;

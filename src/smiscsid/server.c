@@ -88,8 +88,9 @@ enum access { ACCESS_DENIED, ACCESS_LATER, ACCESS_GRANTED };
 /* Zero means denied: who starts as nobody, and only what is granted is added. */
 static enum access identify(const struct server *s, struct http_exchange *x, struct prov_caller *who)
 {
+	enum users_answer a = USERS_DENIED;
+	enum users_role role = USERS_NOBODY;
 	const char *user, *password;
-	enum users_role role;
 
 	*who = (struct prov_caller){.peer = http_peer(x)};
 	if (http_is_private(x)) {
@@ -102,23 +103,22 @@ static enum access identify(const struct server *s, struct http_exchange *x, str
 			.user = "(anyone)", .peer = who->peer, .may_read = true, .may_write = true};
 		return ACCESS_GRANTED;
 	}
-	if (!s->c.users || !http_basic(x, &user, &password))
+	if (!s->c.users)
 		return ACCESS_DENIED;
-	switch (users_check(s->c.users, user, password, http_peer_address(x), &role)) {
-	case USERS_GRANTED:
-		who->user = user;
-		who->may_read = role >= USERS_READ;
-		who->may_write = role >= USERS_ADMIN;
-		return ACCESS_GRANTED;
-	case USERS_THROTTLED:
-		log_warn(smiscsid, "login put off after too many failures user=%s peer=%s", user,
-			 who->peer);
+	if (http_has_authorization(x)) /* then it decides, also when it is wrong */
+		a = http_basic(x, &user, &password)
+			    ? users_check(s->c.users, user, password, http_peer_address(x), &role)
+			    : USERS_DENIED;
+	else if ((user = http_client_name(x)))
+		a = users_known(s->c.users, user, http_peer_address(x), &role);
+	if (a == USERS_THROTTLED)
 		return ACCESS_LATER;
-	case USERS_DENIED:
-		break;
-	}
-	log_warn(smiscsid, "login failed user=%s peer=%s", user, who->peer);
-	return ACCESS_DENIED;
+	if (a != USERS_GRANTED)
+		return ACCESS_DENIED;
+	who->user = user;
+	who->may_read = role >= USERS_READ;
+	who->may_write = role >= USERS_ADMIN;
+	return ACCESS_GRANTED;
 }
 
 /* ---- answers ---- */
@@ -424,6 +424,7 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 		.n_listen = all,
 		.cert_pem = cfg->cert ? cfg->cert->cert_pem : NULL,
 		.key_pem = cfg->cert ? cfg->cert->key_pem : NULL,
+		.client_ca_pem = cfg->client_ca_pem,
 		.threads = (unsigned)o->threads,
 		.limits = {.body_bytes = CIMXML_BODY_MAX},
 		.handle = handle,

@@ -2,7 +2,7 @@
 /*
  * server.h - CIM-XML over HTTP: requests from the http room to the broker and back
  *
- * Decides who is asking (accounts, --no-auth, the private socket), decodes, lets the broker
+ * Decides who is asking (accounts, client certificates, --no-auth, the private socket), decodes, lets the broker
  * work, and encodes the answer piece by piece as the client takes it.
  *
  * Depends on: base, auth, cimxml, http, broker.  Threads: the http room's.
@@ -22,6 +22,7 @@ struct server_config {
 	const char *host;             /* of every object path */
 	struct users *users;          /* NULL: nobody but --no-auth and the private socket */
 	const struct cert *cert;      /* for --https; NULL without */
+	const char *client_ca_pem;    /* whose certificates open accounts; NULL: nobody's */
 	const char *private_socket;   /* Unix socket for the SM layer; whoever can open it may all */
 };
 

@@ -190,8 +190,10 @@ def instance_xml(cls, props):
 
 
 class Client:
-    def __init__(self, addr, port, ns, user=None, password="", unix=None, tls=None, timeout=60):
+    def __init__(self, addr, port, ns, user=None, password="", unix=None, tls=None, timeout=60,
+                 source=None):
         self.addr, self.port, self.ns = addr, port, ns
+        self.source = (source, 0) if source else None
         self.auth = None if user is None else \
             "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.timeout, self.tls, self.conn = timeout, tls, None
@@ -238,8 +240,10 @@ class Client:
         for attempt in (0, 1):
             if self.conn is None:
                 self.conn = http.client.HTTPSConnection(
-                    self.addr, self.port, timeout=self.timeout, context=self.tls) if self.tls \
-                    else http.client.HTTPConnection(self.addr, self.port, timeout=self.timeout)
+                    self.addr, self.port, timeout=self.timeout, context=self.tls,
+                    source_address=self.source) if self.tls \
+                    else http.client.HTTPConnection(self.addr, self.port, timeout=self.timeout,
+                                                    source_address=self.source)
                 fresh = True
             else:
                 fresh = False
