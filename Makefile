@@ -19,6 +19,10 @@ test: ## the same for the whole test suite; ends with "N passed, N failed"
 	@tools/packages.sh build test
 	@tools/test.py
 
+soak: ## an hour of everything at once, with the address and thread sanitizers
+	@tools/packages.sh build test
+	@tools/soak.sh
+
 bench: ## measure against peers and the hardware's limits in the same run; prints tables with ratios
 	@tools/packages.sh build test bench
 	@tools/setup.sh build-release --buildtype=release
