@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The service files keep both daemons in a strict sandbox."""
-import re
+import os, re
 
 import smi
-from smi import check, test
+from smi import Skip, check, run, test
 
 
 def exposure(unit):
@@ -31,6 +31,48 @@ def a_unit_without_its_sandbox_would_be_noticed():
     bare.write_text("\n".join(l for l in text.splitlines()
                               if not l.startswith(("Protect", "Private", "Restrict", "System"))))
     check(exposure(bare) > 2.0, True)
+
+
+@test
+def the_targets_service_listens_where_smiscsid_looks():
+    text = (smi.ROOT / "packaging/smiscsi-target.service").read_text()
+    where = re.search(r"--control (\S+)", text)[1]
+    server = smi.Server().start()
+    check((server.state / os.path.basename(where)).is_socket(), True, where)
+    check(os.path.dirname(where), re.search(
+        r"--state (\S+)", (smi.ROOT / "packaging/smiscsid.service").read_text())[1])
+    check(server.stop(), 0)
+
+
+@test
+def both_daemons_run_without_privileges():
+    nobody = 65534
+    if os.getuid() == 0:
+        # no capability, none to be had, files of its own only
+        wrapper = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups",
+                   "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+        if run(*wrapper, smi.BUILD / "smiscsid", "--version")[0]:
+            raise Skip("another user can't reach the programs here")
+    else:
+        wrapper = ["setpriv", "--no-new-privs"]
+    d = smi.temp_dir()
+    if os.getuid() == 0:
+        os.chown(d, nobody, nobody)
+    server = smi.Server(state=d / "state", wrapper=wrapper).start()
+    for pid in (server.proc.pid, server.target_pid()):
+        with open(f"/proc/{pid}/status") as f:
+            status = f.read()
+        check(re.search(r"CapEff:\s+(\w+)", status)[1], "0" * 16, f"capabilities of {pid}")
+        check(re.search(r"NoNewPrivs:\s+(\d)", status)[1], "1")
+    node = server.cli("node", "create", "unprivileged").strip()
+    server.cli("port", "create", "unprivileged", "--portal", server.portal())
+    volume = server.cli("volume", "create", "v", "1M").strip()
+    server.cli("volume", "attach", volume, "unprivileged")
+    check(set(smi.iscsi_ls(server.portal())), {node})
+    run("iscsi-inq", f"iscsi://{server.portal()}/{node}/0", ok=0)
+    for f in [server.state, *server.state.rglob("*")]:
+        check(f.stat().st_mode & 0o077, 0, f"others may not touch {f.name}")
+    check(server.stop(), 0)
 
 
 smi.main()
