@@ -4,6 +4,7 @@
 set -eu
 here=$(dirname "$0")
 export SMISCSI_BUILD="$1" PYTHONDONTWRITEBYTECODE=1
-for b in "$here"/*_bench.py; do
-	python3 "$b"
+for b in cim_bench.py target_bench.py sm_fleet.py; do
+	echo "== $b"
+	python3 "$here/$b"
 done
