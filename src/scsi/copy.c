@@ -7,7 +7,7 @@
  */
 #include <errno.h>
 
-#include "scsi/op.h"
+#include "scsi/copy.h"
 
 enum {
 	LIST_HEADER = 16,
@@ -21,53 +21,45 @@ enum {
 	USAGE_DISABLE = 3,
 };
 
-struct target {
-	struct scsi_lu *lu; /* counted */
-	unsigned lun;
-};
-
-struct segment {
-	uint16_t from, to; /* into targets */
-	uint64_t from_byte, to_byte, bytes;
-};
-
-struct copy {
-	struct target target[COPY_TARGETS_MAX];
-	struct segment segment[COPY_SEGMENTS_MAX + 1]; /* the last one stays empty */
-	unsigned n_targets, n_segments, at;
-	uint64_t done, copied, chunk; /* bytes: of this segment, of all, under way */
-	bool keep;                    /* the result, under list_id */
-	uint8_t list_id;
-	uint8_t *buf;
-};
-
 static void cleanup(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
 
-	for (unsigned i = 0; i < c->n_targets; i++)
-		scsi_lu_unref(c->target[i].lu);
+	for (unsigned i = 0; i < c->n_units; i++)
+		scsi_lu_unref(c->unit[i].lu);
 	free(c->buf);
+}
+
+struct copy *copy_new(struct scsi_task *t)
+{
+	struct copy *c = op_scratch(t, sizeof(*c));
+
+	memset(c, 0, sizeof(*c));
+	t->cleanup_ = cleanup;
+	c->result.action = t->cdb[1] & 0x1f;
+	return c;
 }
 
 /* ---- results ---- */
 
+void copy_keep_result(struct scsi_task *t, struct copy_result r)
+{
+	struct copy_result *kept = t->nexus->copy_result;
+
+	memmove(kept + 1, kept, (COPY_RESULTS - 1) * sizeof(*kept));
+	r.kept = true;
+	r.lun = (uint8_t)t->lun_;
+	kept[0] = r;
+}
+
 static void keep_result(struct scsi_task *t, bool failed)
 {
-	const struct copy *c = t->scratch_;
-	struct copy_result *r = t->nexus->copy_result;
+	struct copy *c = t->scratch_;
 
-	if (!c->keep)
-		return;
-	memmove(r + 1, r, (COPY_RESULTS - 1) * sizeof(*r));
-	*r = (struct copy_result){
-		.kept = true,
-		.failed = failed,
-		.list_id = c->list_id,
-		.lun = (uint8_t)t->lun_,
-		.segments = (uint16_t)c->at,
-		.bytes = c->copied > UINT32_MAX ? UINT32_MAX : (uint32_t)c->copied,
-	};
+	c->result.failed = failed;
+	c->result.segments = (uint16_t)c->at;
+	if (c->keep)
+		copy_keep_result(t, c->result);
 }
 
 enum scsi_step op_copy_status(struct scsi_task *t)
@@ -77,13 +69,14 @@ enum scsi_step op_copy_status(struct scsi_task *t)
 	for (size_t i = 0; i < COPY_RESULTS; i++) {
 		struct copy_result *r = &t->nexus->copy_result[i];
 
-		if (!r->kept || r->list_id != t->cdb[2] || r->lun != t->lun_)
+		if (!r->kept || r->action != 0 || r->list_id != t->cdb[2] || r->lun != t->lun_)
 			continue;
 		be_put32(p, 8);
 		p[4] = r->failed ? 0x02 : 0x01;
 		be_put16(p + 5, r->segments);
-		be_put32(p + 8, r->bytes); /* in bytes: units 00h */
-		r->kept = false;           /* told once (SPC-4 6.18) */
+		/* in bytes: units 00h */
+		be_put32(p + 8, r->bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)r->bytes);
+		r->kept = false; /* told once (SPC-4 6.18) */
 		return op_reply(t, p, sizeof(p));
 	}
 	return op_invalid_cdb(t, 2);
@@ -113,7 +106,7 @@ enum scsi_step op_copy_parameters(struct scsi_task *t)
 /* 0, or what the command ends with; the task has the answer then. */
 static bool read_target(struct scsi_task *t, struct copy *c, const uint8_t *d)
 {
-	struct target *to = &c->target[c->n_targets];
+	struct copy_unit *to = &c->unit[c->n_units];
 
 	if (d[0] != TARGET_IDENTIFICATION) {
 		(void)op_fail(t, ILLEGAL_REQUEST, UNSUPPORTED_TARGET_DESCRIPTOR);
@@ -127,7 +120,7 @@ static bool read_target(struct scsi_task *t, struct copy *c, const uint8_t *d)
 		(void)op_fail(t, COPY_ABORTED, COPY_TARGET_DEVICE_UNREACHABLE);
 		return false;
 	}
-	c->n_targets++;
+	c->n_units++;
 	if (be_get(d + 29, 3) != lu_block_size(to->lu)) {
 		(void)op_fail(t, COPY_ABORTED, INCORRECT_COPY_TARGET_TYPE);
 		return false;
@@ -142,8 +135,7 @@ static bool within(const struct scsi_lu *lu, uint64_t lba, uint64_t bytes)
 	return lba <= max && bytes <= (max - lba) * lu_block_size(lu);
 }
 
-/* Is the nexus allowed to do this to that unit? */
-static bool may(struct scsi_task *t, const struct target *x, unsigned need)
+bool copy_may(struct scsi_task *t, const struct copy_unit *x, unsigned need)
 {
 	if (scsi_reservation_verdict(x->lu, t->nexus, x->lun) & need)
 		return true;
@@ -153,20 +145,20 @@ static bool may(struct scsi_task *t, const struct target *x, unsigned need)
 
 static bool read_segment(struct scsi_task *t, struct copy *c, const uint8_t *d, size_t len)
 {
-	struct segment *s = &c->segment[c->n_segments];
-	const struct target *from, *to;
+	struct copy_segment *s = &c->segment[c->n_segments];
+	const struct copy_unit *from, *to;
 	uint64_t from_lba = be64(d + 12), to_lba = be64(d + 20);
 	uint32_t offset = d[0] == SEGMENT_BYTES ? be32(d + 28) : 0; /* both, 16 bits each */
 
 	(void)len;
 	s->from = be16(d + 4);
 	s->to = be16(d + 6);
-	if (s->from >= c->n_targets || s->to >= c->n_targets) {
+	if (s->from >= c->n_units || s->to >= c->n_units) {
 		(void)op_fail(t, COPY_ABORTED, COPY_TARGET_DEVICE_UNREACHABLE);
 		return false;
 	}
-	from = &c->target[s->from];
-	to = &c->target[s->to];
+	from = &c->unit[s->from];
+	to = &c->unit[s->to];
 	/* DC says whose blocks are counted. */
 	s->bytes = d[0] == SEGMENT_BYTES
 			   ? be32(d + 8)
@@ -180,7 +172,7 @@ static bool read_segment(struct scsi_task *t, struct copy *c, const uint8_t *d, 
 		(void)op_fail(t, COPY_ABORTED, NO_ADDITIONAL_SENSE);
 		return false;
 	}
-	if (!may(t, from, MAY_READ) || !may(t, to, MAY_WRITE))
+	if (!copy_may(t, from, MAY_READ) || !copy_may(t, to, MAY_WRITE))
 		return false;
 	if (op_write_protected(to->lu)) {
 		(void)op_fail(t, DATA_PROTECT, WRITE_PROTECTED);
@@ -263,22 +255,23 @@ static enum scsi_step chunk_written(struct scsi_task *t)
 		return failed(t, t->rq_.result);
 	op_unlock(t);
 	c->done += t->rq_.length;
-	c->copied += t->rq_.length;
-	return c->copied % PAUSE_EVERY ? chunk_begin(t) : op_pause(t, chunk_begin);
+	c->result.bytes += t->rq_.length;
+	return c->result.bytes % PAUSE_EVERY ? chunk_begin(t) : op_pause(t, chunk_begin);
 }
 
 static enum scsi_step chunk_write(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
-	const struct segment *s = &c->segment[c->at];
-	const struct target *to = &c->target[s->to];
+	const struct copy_segment *s = &c->segment[c->at];
+	const struct copy_unit *to = &c->unit[s->to];
 	bool fua = !__atomic_load_n(&to->lu->mode.write_cache, __ATOMIC_RELAXED);
 
 	/* A copy may take long: is its destination still ours to write? */
-	if (!may(t, to, MAY_WRITE)) {
+	if (!copy_may(t, to, MAY_WRITE)) {
 		keep_result(t, true);
 		return SCSI_DONE;
 	}
+	rod_revoke(to->lu, s->to_byte + c->done, s->to_byte + c->done + c->chunk);
 	t->io_lu_ = to->lu;
 	return op_io(t, BLOCKDEV_WRITE, s->to_byte + c->done, c->chunk, c->buf,
 		     fua ? BLOCKDEV_FUA : 0, chunk_written);
@@ -287,21 +280,26 @@ static enum scsi_step chunk_write(struct scsi_task *t)
 static enum scsi_step chunk_was_read(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
-	const struct segment *s = &c->segment[c->at];
+	const struct copy_segment *s = &c->segment[c->at];
 
 	if (t->rq_.result < 0)
 		return failed(t, t->rq_.result);
+	/* Who writes revokes first: if the token still stands, what was read is what it means. */
+	if (c->has_token && !rod_valid(c->unit[s->from].lu, c->token_id)) {
+		keep_result(t, true);
+		return op_fail(t, ILLEGAL_REQUEST, INVALID_TOKEN_REVOKED);
+	}
 	op_unlock(t);
-	return op_lock_on(t, c->target[s->to].lu, RANGE_SHARED, s->to_byte + c->done, c->chunk,
+	return op_lock_on(t, c->unit[s->to].lu, RANGE_SHARED, s->to_byte + c->done, c->chunk,
 			  chunk_write);
 }
 
 static enum scsi_step chunk_read(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
-	const struct segment *s = &c->segment[c->at];
+	const struct copy_segment *s = &c->segment[c->at];
 
-	t->io_lu_ = c->target[s->from].lu;
+	t->io_lu_ = c->unit[s->from].lu;
 	return op_io(t, BLOCKDEV_READ, s->from_byte + c->done, c->chunk, c->buf, 0, chunk_was_read);
 }
 
@@ -309,7 +307,7 @@ static enum scsi_step chunk_read(struct scsi_task *t)
 static enum scsi_step chunk_begin(struct scsi_task *t)
 {
 	struct copy *c = t->scratch_;
-	const struct segment *s = &c->segment[c->at];
+	const struct copy_segment *s = &c->segment[c->at];
 
 	while (c->at < c->n_segments && c->done == s->bytes) {
 		s = &c->segment[++c->at];
@@ -320,8 +318,16 @@ static enum scsi_step chunk_begin(struct scsi_task *t)
 		return op_good(t);
 	}
 	c->chunk = s->bytes - c->done < COPY_CHUNK ? s->bytes - c->done : COPY_CHUNK;
-	return op_lock_on(t, c->target[s->from].lu, RANGE_SHARED, s->from_byte + c->done, c->chunk,
+	return op_lock_on(t, c->unit[s->from].lu, RANGE_SHARED, s->from_byte + c->done, c->chunk,
 			  chunk_read);
+}
+
+enum scsi_step copy_go(struct scsi_task *t)
+{
+	struct copy *c = t->scratch_;
+
+	c->buf = xmalloc(COPY_CHUNK);
+	return chunk_begin(t);
 }
 
 enum scsi_step op_extended_copy(struct scsi_task *t)
@@ -338,13 +344,10 @@ enum scsi_step op_extended_copy(struct scsi_task *t)
 	usage = p[1] >> 3 & 3;
 	if (usage == 1)
 		return op_invalid_parameter(t, 1);
-	c = op_scratch(t, sizeof(*c));
-	memset(c, 0, sizeof(*c));
-	t->cleanup_ = cleanup;
-	c->list_id = p[0];
+	c = copy_new(t);
+	c->result.list_id = p[0];
 	c->keep = usage != USAGE_DISCARD && usage != USAGE_DISABLE;
 	if (!read_list(t, c, p, len))
 		return SCSI_DONE;
-	c->buf = xmalloc(COPY_CHUNK);
-	return chunk_begin(t);
+	return copy_go(t);
 }

@@ -152,7 +152,17 @@ static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 		at++;
 	be_put16(d, 0x0001);
 	be_put16(d + 2, (uint16_t)(at - d - 4));
+	/* Block device ROD token limits (SBC-3 6.6.6); a page lists them in ascending order of
+	 * type. */
 	d = at;
+	be_put16(d, 0x0000);
+	be_put16(d + 2, 32);
+	be_put16(d + 10, ROD_RANGES_MAX);
+	be_put32(d + 12, ROD_TIMEOUT_MAX_S);
+	be_put32(d + 16, ROD_TIMEOUT_DEFAULT_S);
+	be_put64(d + 20, ROD_BYTES_MAX / lu_block_size(t->lu_));
+	be_put64(d + 28, ROD_BYTES_MAX / lu_block_size(t->lu_));
+	d += 36;
 	be_put16(d, 0x0004); /* parameter data */
 	be_put16(d + 2, 28);
 	be_put16(d + 8, COPY_TARGETS_MAX);
@@ -166,6 +176,18 @@ static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 	d[6] = 0x0a;
 	d[7] = 0xe4;
 	d += 8;
+	be_put16(d, 0x0106); /* ROD token features: how long they live; none of other targets */
+	be_put16(d + 2, 44);
+	be_put32(d + 16, 1);
+	be_put32(d + 20, ROD_TIMEOUT_MAX_S);
+	be_put32(d + 24, ROD_TIMEOUT_MAX_S);
+	d += 48;
+	be_put16(d, 0x0108); /* the one kind of token: access upon reference, made and taken */
+	be_put16(d + 2, 4 + 64);
+	be_put16(d + 6, 64);
+	be_put32(d + 8, 0x00010000);
+	d[12] = 0x03;
+	d += 8 + 64;
 	be_put16(d, 0x8001); /* general: operations at once, and how big */
 	be_put16(d + 2, 32);
 	be_put32(d + 4, COPY_AT_ONCE);
@@ -173,7 +195,6 @@ static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 	be_put32(d + 12, COPY_SEGMENT_BYTES);
 	d[16] = 9; /* 512 bytes, as a power of two */
 	d += 36;
-	(void)t;
 	return (size_t)(d - p) - 4;
 }
 

@@ -40,6 +40,20 @@ enum {
 	MAY_ALL = MAY_BASIC | MAY_READ | MAY_WRITE,
 };
 
+/*
+ * A ROD token: "these blocks as they are now" (SBC-3 4.20).  A write to one of them revokes it, so
+ * that nothing has to be copied when it is made.
+ */
+enum { ROD_TOKENS_MAX = 32, ROD_RANGES_MAX = 8 };
+struct rod_token {
+	uint64_t id[2]; /* both 0: free */
+	uint64_t expires_ns, timeout_ns;
+	unsigned n_ranges;
+	struct {
+		uint64_t lba, blocks;
+	} range[ROD_RANGES_MAX];
+};
+
 struct scsi_mapping { /* one place where a unit is mapped; guarded by scsi_lu.lock */
 	struct scsi_mapping *next;
 	struct scsi_target *target;
@@ -100,6 +114,8 @@ struct scsi_lu { /* aligned as its ranges are */
 	uint8_t sanitize;           /* atomic enum sanitize_state */
 	uint16_t sanitize_progress; /* atomic, in 65536ths */
 	bool sanitize_may_exit;     /* written before sanitize says SANITIZE_FAILED */
+	unsigned n_tokens;          /* atomic; while it is 0 writes need not look at token */
+	struct rod_token token[ROD_TOKENS_MAX]; /* guarded by lock */
 	struct ranges ranges;
 };
 
@@ -118,12 +134,15 @@ struct scsi_itl {           /* one nexus, one LUN */
 	const struct scsi_lu *verdict_lu;
 };
 
-/* What became of an EXTENDED COPY, until RECEIVE COPY STATUS asks (SPC-4 6.18). */
+/* What became of a copy, until somebody asks (SPC-4 6.18, 6.22). */
 struct copy_result {
-	bool kept, failed;
-	uint8_t list_id, lun;
+	bool kept, failed, short_of_rod;
+	uint8_t action; /* the service action of EXTENDED COPY that it answers */
+	uint8_t lun;
 	uint16_t segments;
-	uint32_t bytes;
+	uint32_t list_id;
+	uint64_t bytes;
+	uint64_t token_id[2]; /* of what POPULATE TOKEN made */
 };
 enum { COPY_RESULTS = 8 };
 
@@ -168,6 +187,11 @@ bool pr_registrant_matches(const struct pr_registrant *r, const struct scsi_nexu
 /* The nexus is gone, or the unit was reset: what RESERVE took is free again. */
 void scsi_lu_nexus_lost(struct scsi_lu *lu, const struct scsi_nexus *n);
 void scsi_lu_reset(struct scsi_lu *lu);
+
+/* ---- tokens (token.c) ---- */
+/* These bytes are about to change. */
+void rod_revoke(struct scsi_lu *lu, uint64_t first, uint64_t end);
+bool rod_valid(struct scsi_lu *lu, const uint64_t id[2]);
 
 /* ---- mode parameters (mode.c) ---- */
 void scsi_mode_reset(struct scsi_lu *lu);

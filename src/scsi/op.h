@@ -142,6 +142,9 @@ enum {
 	COPY_LIST_MAX = COPY_TARGETS_MAX * 32 + COPY_SEGMENTS_MAX * 32,
 	COPY_SEGMENT_BYTES = 64 << 20,
 	COPY_AT_ONCE = 64,
+	ROD_BYTES_MAX = 64 << 20, /* what one token stands for */
+	ROD_TIMEOUT_DEFAULT_S = 30,
+	ROD_TIMEOUT_MAX_S = 300,
 };
 
 /* May the nexus still do this?  Asked again just before the medium is touched, because
@@ -204,3 +207,7 @@ enum scsi_step op_sanitize_exit_failure(struct scsi_task *t);
 enum scsi_step op_extended_copy(struct scsi_task *t);
 enum scsi_step op_copy_status(struct scsi_task *t);
 enum scsi_step op_copy_parameters(struct scsi_task *t);
+/* token.c */
+enum scsi_step op_populate_token(struct scsi_task *t);
+enum scsi_step op_write_using_token(struct scsi_task *t);
+enum scsi_step op_token_information(struct scsi_task *t);

@@ -197,6 +197,9 @@ static enum scsi_step locked(struct scsi_task *t)
 {
 	if (!op_reservation_allows(t, (enum op_resv)t->op_->resv))
 		return op_conflict(t);
+	if ((t->op_->flags & OP_WRITES) &&
+	    UNLIKELY(__atomic_load_n(&t->range_lu_->n_tokens, __ATOMIC_ACQUIRE) != 0))
+		rod_revoke(t->range_lu_, t->range_.first, t->range_.end);
 	return t->locked_(t);
 }
 
