@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""smiscsi-target against Debian's tgt, both on memory, in one run; and what the machine could do.
+"""smiscsi-target against Debian's tgt, both on a file in memory, in one run.
 
-usage: target_bench.py [SECONDS]      default 2 for each measurement
+usage: target_bench.py [SECONDS]      default 2 for each measurement; CASES=REGEX picks some
 Ratios count, not numbers: the machine's speed drifts.  Each pair is measured in turns.
 """
-import json, os, pathlib, re, signal, socket, subprocess, sys, tempfile, time
+import json, os, pathlib, re, subprocess, sys, tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "system"))
 os.environ.setdefault("SMISCSI_BUILD", "build")
 import smi
-from target_ctl import *
+from smi import at_end, free_port, loopback, wait_for
+from target_ctl import Target, binding, lun, node, port, portal, unit
 
 LOAD = smi.BUILD / "bench/target_load"
 SPAN = 28  # log2 of the unit's bytes
@@ -65,13 +66,22 @@ class Tgt:
 
 
 class Ours:
+    """smiscsi-target with the same, or with its own memory (BACKING=memory)."""
+
     def __init__(self):
         self.target = Target("--log", "error")
         self.process = self.target.process
-        _, self.address, self.port = simple(self.target, IQN, 1 << SPAN)
-        self.target.apply(lun(IQN, 1, 0x3123456789abcde0))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bench-smiscsi-", dir="/dev/shm"))
+        at_end(lambda: subprocess.run(["rm", "-rf", self.dir]))
+        self.address, self.port = loopback(), free_port()
+        naa = 0x3123456789abcde0
+        (self.dir / "disk").touch()
+        self.target.apply(dict(unit(naa, 1 << SPAN), backing=os.environ.get("BACKING", "file"),
+                               path=str(self.dir / "disk")),
+                          node(IQN), port(IQN), portal(self.address, self.port),
+                          binding(IQN, 1, self.address, self.port), lun(IQN, 1, naa), must_listen=True)
         subprocess.run([LOAD, self.address, str(self.port), IQN, "1", "write", "1048576", "8", "1",
-                               "1", "1", str(SPAN)], capture_output=True)
+                        "1", "1", str(SPAN)], capture_output=True, check=True)
 
 
 def cpu(pid):
