@@ -46,7 +46,6 @@ struct session {
 	size_t tx_at;
 	uint8_t *rx;
 	size_t rx_have;
-	uint64_t good;
 	uint64_t skip; /* bytes of a data segment that need not be looked at */
 	uint64_t began[DEPTH_MAX];
 	uint32_t free_tags[DEPTH_MAX], n_free;
@@ -156,6 +155,31 @@ static void logout(struct session *s)
 	recv_all(s->fd, b, sizeof(b));
 }
 
+/* As initiators do first of all; unit attentions are over then. */
+static void test_unit_ready(struct session *s, const struct load *l)
+{
+	uint8_t status = 2;
+
+	for (int i = 0; i < 8 && status != 0; i++) {
+		uint8_t b[ISCSI_BHS_LEN] = {ISCSI_SCSI_CMD, ISCSI_FINAL | 1};
+		uint8_t sense[512];
+
+		b[9] = l->lun;
+		iscsi_put32(b + 16, 1);
+		iscsi_put32(b + 24, s->cmd_sn++);
+		iscsi_put32(b + 28, s->exp_stat_sn);
+		send_all(s->fd, b, sizeof(b));
+		recv_all(s->fd, b, sizeof(b));
+		recv_all(s->fd, sense, iscsi_padded(iscsi_get24(b + 5)) & 511);
+		s->exp_stat_sn = iscsi_get32(b + 24) + 1;
+		status = b[3];
+	}
+	if (status != 0) {
+		(void)fprintf(stderr, "target_load: the unit is not ready\n");
+		exit(EXIT_FAILURE);
+	}
+}
+
 /* ---- commands ---- */
 
 static void add(struct session *s, const void *p, size_t n)
@@ -250,11 +274,10 @@ static void done(struct session *s, struct worker *w, uint32_t tag, uint8_t stat
 {
 	uint64_t us = (clock_mono_ns() - s->began[tag]) / 1000;
 
-	if (status != 0 && (status != 2 || s->good > 0)) { /* the first ones meet unit attentions */
+	if (status != 0) {
 		(void)fprintf(stderr, "target_load: status 0x%02x\n", status);
 		exit(EXIT_FAILURE);
 	}
-	s->good += status == 0;
 	w->latencies[w->n_latencies++ % LATENCIES] = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 	w->ops++;
 	if (!__atomic_load_n(&over, __ATOMIC_RELAXED))
@@ -354,6 +377,7 @@ static void *run(void *arg)
 		s[n].span = l->span_blocks / l->sessions;
 		s[n].span_at = i * s[n].span;
 		login(&s[n], l, i + 1);
+		test_unit_ready(&s[n], l);
 		p[n] = (struct pollfd){.fd = s[n].fd};
 	}
 	for (unsigned i = 0; i < n; i++) {

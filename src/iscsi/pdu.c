@@ -192,6 +192,11 @@ void iscsi_rx_into(struct iscsi_rx *rx, uint8_t *into)
 	rx->into_ = into;
 }
 
+bool iscsi_rx_idle(const struct iscsi_rx *rx)
+{
+	return rx->stage_ == HEADER && rx->hdr_have_ == 0;
+}
+
 uint32_t iscsi_rx_room(const struct iscsi_rx *rx, uint8_t **ret_at)
 {
 	if ((rx->stage_ != DATA && rx->stage_ != HEADER_TOLD) || !rx->into_)

@@ -266,6 +266,9 @@ int iscsi_rx_feed(struct iscsi_rx *rx, const uint8_t **at, const uint8_t *end, s
 /* After ISCSI_RX_HEADER: where the data segment goes (data_len bytes); NULL throws it away. */
 void iscsi_rx_into(struct iscsi_rx *rx, uint8_t *into);
 
+/* Between two PDUs? */
+bool iscsi_rx_idle(const struct iscsi_rx *rx);
+
 /* The bytes of the data segment still to come, and where; 0 when there are none or they are
  * thrown away.  The caller may read that many or fewer there and say so with _filled. */
 uint32_t iscsi_rx_room(const struct iscsi_rx *rx, uint8_t **ret_at);

@@ -203,8 +203,11 @@ static void flush(struct connection *c)
 		if (n < (ssize_t)want)
 			break;
 	}
-	if (!c->is_closed)
-		set_interest(c);
+	if (c->is_closed)
+		return;
+	if (c->state == CONN_FULL_FEATURE && !c->session->placed && !c->tx_head && session_place(c))
+		return; /* another worker's now */
+	set_interest(c);
 }
 
 void connection_forget_dirty(struct connection *c)

@@ -141,24 +141,6 @@ static struct scsi_nexus *make_nexus(const struct session *s)
 	return scsi_nexus_new(s->node->scsi, initiator, target, s->port->tpgt);
 }
 
-/* Where the next session goes: to the emptiest worker, and rather stays where it is. */
-static struct worker *choose_worker(struct worker *here)
-{
-	struct target *t = here->target;
-	struct worker *best = here;
-	unsigned least = __atomic_load_n(&here->sessions, __ATOMIC_RELAXED);
-
-	for (unsigned i = 0; i < t->n_workers; i++) {
-		unsigned n = __atomic_load_n(&t->workers[i].sessions, __ATOMIC_RELAXED);
-
-		if (n < least) {
-			least = n;
-			best = &t->workers[i];
-		}
-	}
-	return best;
-}
-
 static struct session *register_session(struct connection *c, struct port *p)
 {
 	struct target *t = c->worker->target;
@@ -188,7 +170,6 @@ static struct session *register_session(struct connection *c, struct port *p)
 		s->node->sessions++;
 		s->node->stats.logins_ok++;
 		s->nexus = make_nexus(s);
-		s->worker = choose_worker(c->worker);
 		table_add(&t->sessions_by_id, &s->by_id, identity_hash(l));
 	}
 	s->up = true;

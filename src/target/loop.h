@@ -68,13 +68,6 @@ void loop_want_tick(struct loop *l);
 /* The clock at the start of this round (monotonic). */
 uint64_t loop_now_ns(const struct loop *l);
 
-/*
- * Look for work for up to ns before going to sleep: a wake-up costs more than a few looks.
- * At most max of the loops that share *spinners (an atomic counter) do so at once, and one
- * whose looking was in vain lately does it seldom.
- */
-void loop_set_spin(struct loop *l, uint32_t ns, unsigned *spinners, unsigned max);
-
 /* The owner's per-loop state. */
 void loop_set_user(struct loop *l, void *user);
 void *loop_user(const struct loop *l);

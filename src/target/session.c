@@ -57,6 +57,77 @@ void session_link(struct session *s)
 	w->all_sessions = s;
 }
 
+/* ---- which worker ---- */
+
+static struct worker *emptiest(struct worker *here)
+{
+	struct target *t = here->target;
+	struct worker *best = here;
+	unsigned least = __atomic_load_n(&here->sessions, __ATOMIC_RELAXED) - 1; /* without this one */
+
+	for (unsigned i = 0; i < t->n_workers; i++) {
+		unsigned n = __atomic_load_n(&t->workers[i].sessions, __ATOMIC_RELAXED);
+
+		if (n < least) {
+			least = n;
+			best = &t->workers[i];
+		}
+	}
+	return best;
+}
+
+static void arrived(struct loop *l, struct loop_post *p)
+{
+	struct connection *c = container_of(p, struct connection, post);
+	struct session *s = c->session;
+	bool serves;
+
+	connection_link(c, loop_user(l));
+	session_link(s);
+	if (!connection_watch(c)) {
+		c->fd.ready = NULL;
+		connection_close(c);
+		return;
+	}
+	(void)pthread_mutex_lock(&s->target->lock); /* removed while we were on the way here? */
+	serves = binding_serves(s->port, c->portal);
+	(void)pthread_mutex_unlock(&s->target->lock);
+	if (!serves)
+		connection_ask_logout(c, s->target->logout_time);
+}
+
+bool session_place(struct connection *c)
+{
+	struct session *s = c->session;
+	struct worker *here = c->worker, *there = here;
+
+	if (s->commands == 0 || s->n_tasks > 0 || s->n_connections != 1 || s->dying ||
+	    c->leaving || c->pinged || !iscsi_rx_idle(&c->rx))
+		return false;
+	(void)pthread_mutex_lock(&s->target->lock);
+	if (s->refs == 2) { /* nobody has a message for it on the way to this worker */
+		there = emptiest(here);
+		s->placed = true;
+		s->worker = there;
+	}
+	(void)pthread_mutex_unlock(&s->target->lock);
+	if (there == here)
+		return false;
+	(void)__atomic_sub_fetch(&here->sessions, 1, __ATOMIC_RELAXED);
+	(void)__atomic_add_fetch(&there->sessions, 1, __ATOMIC_RELAXED);
+	*s->pprev = s->next;
+	if (s->next)
+		s->next->pprev = s->pprev;
+	s->pprev = NULL;
+	connection_forget_dirty(c);
+	connection_unwatch(c);
+	connection_unlink(c);
+	c->worker = there;
+	c->post.run = arrived;
+	loop_post(there->loop, &c->post);
+	return true;
+}
+
 /* Nothing of it is left but memory: whoever waited to log in instead may go on. */
 static void session_end(struct session *s)
 {

@@ -84,7 +84,8 @@ struct session {
 	struct session *next_changed;
 	bool dying;                       /* atomic; written by the worker under the lock */
 	struct target *target;
-	struct worker *worker;
+	struct worker *worker;            /* changes under the lock, once, in session_place() */
+	bool placed;
 	uint64_t id;
 	enum iscsi_session_type type;
 	enum iscsi_auth auth;
@@ -184,6 +185,11 @@ void session_header(struct connection *c); /* full feature phase: a header is in
 void session_pdu(struct connection *c);    /* ... and the whole PDU */
 void session_bad_data(struct connection *c);
 void session_unref_locked(struct session *s);
+/*
+ * A session that has had a command, and rests for the moment, goes to the worker that has the
+ * fewest: logins that come to nothing are not worth a move.  c is its only connection and may not be touched when this returns true.
+ */
+bool session_place(struct connection *c);
 /* A new session becomes known to its worker, in whose thread this is. */
 void session_link(struct session *s);
 /* End it: connections closed, tasks aborted.  Worker thread. */

@@ -171,7 +171,6 @@ struct target {
 	unsigned n_connections; /* atomic */
 	unsigned max_connections;
 	unsigned next_acceptor; /* main thread */
-	unsigned spinners;      /* atomic: workers that look for work instead of sleeping */
 	unsigned parked;        /* atomic: connections waiting, over all workers */
 	unsigned logout_time;
 	unsigned idle_time;     /* seconds of silence before a ping */

@@ -6,7 +6,7 @@
 #include "target/store.h"
 #include "target/worker.h"
 
-enum { RX_BUF_BYTES = 256 * 1024, SPIN_NS = 30000 };
+enum { RX_BUF_BYTES = 256 * 1024 };
 
 struct broadcast {
 	struct loop_post post;
@@ -102,8 +102,6 @@ static int worker_start(struct worker *w, struct err *e)
 	loop_add_hook(w->loop, &w->hook);
 	loop_set_tick(w->loop, tick);
 	loop_set_user(w->loop, w);
-	/* the others are for the initiators, if they run on this machine, too */
-	loop_set_spin(w->loop, SPIN_NS, &w->target->spinners, (w->target->n_workers + 1) / 2);
 	(void)snprintf(name, sizeof(name), "worker-%u", w->index);
 	return loop_start(w->loop, name, e);
 }
