@@ -57,6 +57,8 @@ struct http_exchange {
 	struct arena *arena;
 	struct buf body, out;
 	bool too_large;
+	bool by_and_by; /* a long body whose length nobody told */
+	size_t counted; /* of the body, in server.body_bytes; short ones are not */
 	atomic_bool answered; /* the tick looks at it */
 	atomic_int state;
 	void *ctx;
@@ -72,6 +74,7 @@ struct http_server {
 	struct http_exchange *kept;
 	unsigned n_kept;
 	atomic_uint n_connections, n_exchanges;
+	atomic_size_t body_bytes; /* of all exchanges */
 	atomic_bool stopping;
 };
 
@@ -121,6 +124,9 @@ static void exchange_over(struct http_exchange *x)
 	x->conn = NULL;
 	x->too_large = false;
 	x->answered = false;
+	atomic_fetch_sub(&s->body_bytes, x->counted);
+	x->counted = 0;
+	x->by_and_by = false;
 	arena_reset(x->arena);
 	if (x->body.cap > KEEP_OUT)
 		buf_done(&x->body);
@@ -437,11 +443,22 @@ static void handle(struct http_exchange *x)
 
 /* ---- what libmicrohttpd tells us ---- */
 
+/* Room for n more bytes of body, within what all may have together. */
+static bool reserve(struct http_exchange *x, size_t n)
+{
+	struct http_server *s = x->listener->server;
+
+	x->counted += n;
+	return atomic_fetch_add(&s->body_bytes, n) + n <= s->c.limits.all_bodies_bytes;
+}
+
 static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, const char *url,
 			     const char *method, const char *version, void **con_cls)
 {
 	const union MHD_ConnectionInfo *i =
 		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	static const struct http_field close_it = {"Connection", "close"};
+	struct http_server *s = l->server;
 	struct http_exchange *x;
 	const char *len;
 	uint64_t n;
@@ -460,12 +477,21 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, co
 	x->of->since_ns = clock_mono_ns();
 	(void)pthread_mutex_unlock(&l->server->lock);
 	len = http_header(x, "Content-Length");
-	if (len && str_u64(len, strlen(len), UINT64_MAX, &n) && n > l->server->c.limits.body_bytes) {
-		/* answered before the body comes; the rest of the connection is of no use */
-		static const struct http_field close_it = {"Connection", "close"};
-
+	if (!len && !http_header(x, "Transfer-Encoding"))
+		return MHD_YES;
+	if (!len || !str_u64(len, strlen(len), UINT64_MAX, &n))
+		n = UINT64_MAX; /* who knows */
+	/* what is answered here is answered before the body comes; the rest of the connection is
+	 * of no use then */
+	if (len && n > s->c.limits.body_bytes) {
 		x->too_large = true;
 		http_answer(x, 413, &close_it, 1, "", 0);
+	} else if (n > s->c.limits.stranger_bytes) {
+		if (s->c.check)
+			s->c.check(s->c.ctx, x);
+		x->by_and_by = !len;
+		if (!x->answered && !reserve(x, len ? n : 0))
+			http_answer(x, 503, &close_it, 1, "", 0);
 	}
 	return MHD_YES;
 }
@@ -479,8 +505,12 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *conn, co
 	if (!x)
 		return begin(cls, conn, url, method, version, con_cls);
 	if (*upload_size > 0) {
-		if (!x->too_large && !buf_add(&x->body, upload, *upload_size))
+		if (x->too_large)
+			; /* read and dropped, so that the answer can arrive */
+		else if (!buf_add(&x->body, upload, *upload_size))
 			x->too_large = true;
+		else if (x->by_and_by && !reserve(x, *upload_size))
+			return MHD_NO;
 		*upload_size = 0;
 		return MHD_YES;
 	}
@@ -703,6 +733,10 @@ int http_server_new(const struct http_server_config *c, struct http_server **ret
 		s->c.limits.answer_s = 900;
 	if (!s->c.limits.body_bytes)
 		s->c.limits.body_bytes = 8U << 20;
+	if (!s->c.limits.stranger_bytes)
+		s->c.limits.stranger_bytes = 64U << 10;
+	if (!s->c.limits.all_bodies_bytes)
+		s->c.limits.all_bodies_bytes = 512U << 20;
 	if (!s->c.limits.arena_bytes)
 		s->c.limits.arena_bytes = 64U << 20;
 	(void)pthread_mutex_init(&s->lock, NULL);

@@ -37,6 +37,8 @@ struct http_limits {
 	unsigned stall_s;            /* 60: an answer that the client does not take is given up */
 	unsigned answer_s;           /* 900: an answer that is taken drop by drop ends, too */
 	size_t body_bytes;           /* 8 MiB: 413 */
+	size_t stranger_bytes;       /* 64 KiB: a longer body is read only if check agrees */
+	size_t all_bodies_bytes;     /* 512 MiB: of all connections together; 503 */
 	size_t arena_bytes;          /* 64 MiB: of one exchange's memory */
 };
 
@@ -47,6 +49,11 @@ struct http_server_config {
 	const char *client_ca_pem;      /* ask clients for certificates signed by these; or NULL */
 	unsigned threads;               /* 0: one per processor */
 	struct http_limits limits;
+	/* Called when the headers of a request with a long body are there: answers (401), or does
+	 * nothing, and the body is read.  So nobody fills our memory without a password.  Short
+	 * bodies are read in any case: a client that is answered while it writes may never see the
+	 * answer.  NULL: all may. */
+	void (*check)(void *ctx, struct http_exchange *x);
 	void (*handle)(void *ctx, struct http_exchange *x);
 	void *ctx;
 };

@@ -335,11 +335,36 @@ static void wake(void *ctx)
 	http_wake(ctx);
 }
 
-/* Decode and start; answers at once what cannot be started. */
-static void begin(struct server *s, struct http_exchange *x, struct call *c)
+/* Is it somebody who may ask at all?  If not, he is told so. */
+static bool admit(struct server *s, struct http_exchange *x, struct prov_caller *who)
 {
 	static const struct http_field ask = {"WWW-Authenticate", "Basic realm=\"smiscsi\""};
 	static const struct http_field later = {"Retry-After", "30"};
+
+	switch (identify(s, x, who)) {
+	case ACCESS_DENIED:
+		refuse(x, 401, &ask, 1);
+		return false;
+	case ACCESS_LATER:
+		refuse(x, 503, &later, 1);
+		return false;
+	case ACCESS_GRANTED:
+		break;
+	}
+	return true;
+}
+
+/* Before a long body is read. */
+static void check(void *ctx, struct http_exchange *x)
+{
+	struct prov_caller who;
+
+	(void)admit(ctx, x, &who);
+}
+
+/* Decode and start; answers at once what cannot be started. */
+static void begin(struct server *s, struct http_exchange *x, struct call *c)
+{
 	struct cimxml_refusal no = {0};
 	struct parser_box *pb;
 	enum cimxml_outcome o;
@@ -357,16 +382,8 @@ static void begin(struct server *s, struct http_exchange *x, struct call *c)
 	case CIMXML_WAY_CALL:
 		break;
 	}
-	switch (identify(s, x, &c->who)) {
-	case ACCESS_DENIED:
-		refuse(x, 401, &ask, 1);
+	if (!admit(s, x, &c->who))
 		return;
-	case ACCESS_LATER:
-		refuse(x, 503, &later, 1);
-		return;
-	case ACCESS_GRANTED:
-		break;
-	}
 	if (http_body_too_large(x)) {
 		refuse(x, 413, NULL, 0);
 		return;
@@ -427,6 +444,7 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 		.client_ca_pem = cfg->client_ca_pem,
 		.threads = (unsigned)o->threads,
 		.limits = {.body_bytes = CIMXML_BODY_MAX},
+		.check = check,
 		.handle = handle,
 		.ctx = s,
 	};

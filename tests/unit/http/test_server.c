@@ -227,6 +227,61 @@ TEST(too_large_a_body_is_413_whether_announced_or_not)
 	http_server_free(s);
 }
 
+static void check(void *ctx, struct http_exchange *x)
+{
+	(void)ctx;
+	if (!http_header(x, "X-Known"))
+		http_answer(x, 401, NULL, 0, "", 0);
+}
+
+TEST(a_long_body_is_read_only_from_whom_it_may_be)
+{
+	static const struct {
+		const char *request, *want;
+	} t[] = {
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200"},
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n", "HTTP/1.1 401"},
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 401"},
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nX-Known: y\r\nConnection: close\r\nContent-Length: 11\r\n\r\n"
+		 "hello world", "HTTP/1.1 200"},
+	};
+	uint16_t port = free_port();
+	struct http_listen l = {.address = "127.0.0.1", .port = port};
+	struct http_server_config c = {.listen = &l, .n_listen = 1, .threads = 2, .check = check, .handle = handle,
+				       .limits = {.stranger_bytes = 10}};
+	struct http_server *s = NULL;
+	struct err e = {0};
+
+	CHECK_INT(http_server_new(&c, &s, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		auto_fd int fd = dial(port);
+		auto_free char *a = ask(fd, t[i].request, NULL);
+
+		CHECK(str_starts(a, t[i].want));
+	}
+	http_server_free(s);
+}
+
+TEST(all_bodies_together_have_a_most)
+{
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){.stranger_bytes = 10, .all_bodies_bytes = 70});
+	auto_fd int first = dial(port);
+	auto_fd int second = dial(port);
+	struct timespec t = {.tv_nsec = 100000000};
+	const char *most = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 61\r\n\r\n"
+			   "123456789 123456789 123456789 123456789 123456789 123456789 ";
+	auto_free char *a = NULL, *b = NULL;
+
+	CHECK(write(first, most, strlen(most)) == (ssize_t)strlen(most));
+	(void)nanosleep(&t, NULL);
+	a = ask(second, "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 11\r\n\r\nhello world", NULL);
+	CHECK(str_starts(a, "HTTP/1.1 503"));
+	b = ask(first, "!", NULL); /* who came in time is served */
+	CHECK(str_starts(b, "HTTP/1.1 200"));
+	http_server_free(s);
+}
+
 TEST(a_connection_that_never_finishes_its_request_is_closed)
 {
 	uint16_t port = free_port();
