@@ -4,11 +4,13 @@
 #include "base/str.h"
 #include "smiscsi/cli.h"
 
+enum { LEFT = 50 }; /* a command; what is longer has its text on the next line */
+
 static void help(FILE *to)
 {
 	(void)fputs("usage: smiscsi [option]... NOUN [VERB] [argument]...\n\n"
 		    "  --url URL          the server (default $SMISCSI_URL or http://127.0.0.1:5988)\n"
-		    "  --user NAME        and the password from $SMISCSI_PASSWORD\n"
+		    "  --user NAME        log in; the password is in $SMISCSI_PASSWORD\n"
 		    "  --cacert FILE      trust the certificates in FILE\n"
 		    "  --insecure         do not verify the server's certificate\n"
 		    "  --timeout SECONDS  give up after that long (default 60)\n"
@@ -21,7 +23,10 @@ static void help(FILE *to)
 
 		(void)snprintf(left, sizeof(left), "%s%s%s %s", d->noun, d->verb ? " " : "",
 			       d->verb ? d->verb : "", d->takes);
-		(void)fprintf(to, "  %-52s %s\n", left, d->help);
+		if (strlen(left) < LEFT)
+			(void)fprintf(to, "  %-*s  %s\n", LEFT, left, d->help);
+		else
+			(void)fprintf(to, "  %s\n  %*s  %s\n", left, LEFT, "", d->help);
 	}
 	(void)fputs("\nA node is named by its IQN or alias, a port by NODE,TAG, a portal by\n"
 		    "ADDRESS[:PORT], a volume by its NAA name or ElementName.\n"
