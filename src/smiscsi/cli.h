@@ -34,7 +34,8 @@ struct cli_command {
 	const char *noun, *verb; /* verb NULL: a noun that stands alone (show) */
 	const char *takes;       /* "NODE" "NODE --portal PORTAL... [--tag N]": for people */
 	size_t min_args, max_args;
-	const char *options;     /* names it takes, blank-separated; repeatable ones end in + */
+	const char *options;     /* names it takes, blank-separated; repeatable ones end in +,
+				  * those without a value in ! */
 	int (*run)(struct cli *c);
 	const char *help;
 	bool local; /* needs no server */

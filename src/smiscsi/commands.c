@@ -41,7 +41,7 @@ const struct cli_command cli_commands[] = {
 	{"sm", "discover", "URL [--provider-user USER]", 1, 1, "provider-user", cmd_sm_discover, "discover an SMI-S provider; its password is in $SMISCSI_PROVIDER_PASSWORD", false},
 	{"sm", "remove", "PROVIDER", 1, 1, "", cmd_sm_remove, "forget a provider and what it showed", false},
 	{"get", NULL, "CLASS [--namespace NS]", 1, 1, "namespace", cmd_get, "every instance of any class", false},
-	{"schema", NULL, "[CLASS...|all] [--namespace NS]", 0, CLI_MAX_ARGS, "namespace", cmd_schema, "the class model: the classes, or one as MOF; all: everything", true},
+	{"schema", NULL, "[CLASS...|all|--coverage] [--namespace NS]", 0, CLI_MAX_ARGS, "namespace coverage!", cmd_schema, "the class model: the classes, or one as MOF; all: everything; --coverage: what is implemented of each", true},
 	{"user", "add", "NAME [--role read|admin] [--login password|certificate] [--state DIR]", 1, 1, "role login state", cmd_user_add, "let somebody in (role read when not given); the password is read from standard input", true},
 	{"user", "passwd", "NAME [--state DIR]", 1, 1, "state", cmd_user_passwd, "give an account another password", true},
 	{"user", "remove", "NAME [--state DIR]", 1, 1, "state", cmd_user_remove, "let somebody in no longer", true},

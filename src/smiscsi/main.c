@@ -60,22 +60,28 @@ static const struct cli_command *find(int argc, char *const *argv, int *at)
 	return NULL;
 }
 
-/* Is name among the blank-separated words (a word may end in '+': repeatable)?  The word, with
- * static life, or NULL. */
-static bool takes_option(const struct cli_command *d, const char *name, size_t n)
+enum takes { TAKES_NOT, TAKES_VALUE, TAKES_NOTHING };
+
+/* Is name among the blank-separated words?  A word may end in '+', repeatable, or in '!', without a
+ * value. */
+static enum takes takes_option(const struct cli_command *d, const char *name)
 {
+	size_t n = strlen(name);
+
 	for (const char *w = d->options; *w; w += strcspn(w, " "), w += *w == ' ') {
-		size_t len = strcspn(w, " +");
+		size_t len = strcspn(w, " +!");
 
 		if (len == n && memcmp(w, name, n) == 0)
-			return true;
+			return w[len] == '!' ? TAKES_NOTHING : TAKES_VALUE;
 	}
-	return false;
+	return TAKES_NOT;
 }
 
 static int read_arguments(struct cli *c, const struct cli_command *d, int argc, char *const *argv)
 {
 	for (int i = 0; i < argc; i++) {
+		enum takes takes;
+
 		if (!str_starts(argv[i], "--")) {
 			if (c->n_args == d->max_args)
 				return usage("too many arguments:", argv[i]);
@@ -86,14 +92,15 @@ static int read_arguments(struct cli *c, const struct cli_command *d, int argc, 
 			c->json = true;
 			continue;
 		}
-		if (!takes_option(d, argv[i] + 2, strlen(argv[i] + 2)))
+		takes = takes_option(d, argv[i] + 2);
+		if (takes == TAKES_NOT)
 			return usage("this command has no option", argv[i]);
-		if (i + 1 == argc)
+		if (takes == TAKES_VALUE && i + 1 == argc)
 			return usage("no value for option", argv[i]);
 		if (c->n_options == CLI_MAX_ARGS)
 			return usage("too many options:", argv[i]);
 		c->options[c->n_options].name = argv[i] + 2;
-		c->options[c->n_options++].value = argv[++i];
+		c->options[c->n_options++].value = takes == TAKES_VALUE ? argv[++i] : "";
 	}
 	if (c->n_args < d->min_args) {
 		(void)fprintf(stderr, "smiscsi: usage: smiscsi %s %s %s\n", d->noun,

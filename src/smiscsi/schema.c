@@ -6,6 +6,7 @@
 #include "cim/mofprint.h"
 #include "gen/schema.h"
 #include "smiscsi/cli.h"
+#include "smiscsi/coverage.h"
 
 enum { MAX_MOF = 16 << 20 };
 
@@ -98,6 +99,91 @@ static json_t *json_class(const struct cim_class *c)
 	return o;
 }
 
+/* ---- what is implemented ---- */
+
+/* Has a class below c objects?  Then asking for c gives them. */
+static bool shown_below(const struct cim_class *c)
+{
+	for (uint16_t i = 0; i < smiscsi_schema.n_classes; i++) {
+		const struct cim_class *k = smiscsi_schema.classes[i];
+
+		if (k != c && coverage[k->id].instances && cim_class_is_a(k, c))
+			return true;
+	}
+	return false;
+}
+
+static const char *instances_of(const struct cim_class *c)
+{
+	return coverage[c->id].instances ? "yes" : shown_below(c) ? "of subclasses" : "none";
+}
+
+static json_t *json_coverage(const struct cim_class *c)
+{
+	const struct coverage *v = &coverage[c->id];
+	json_t *o = json_class(c), *methods = json_object();
+
+	(void)json_object_set_new(o, "instances", json_string(instances_of(c)));
+	(void)json_object_set_new(o, "create", json_boolean(v->create));
+	(void)json_object_set_new(o, "modify", json_boolean(v->modify));
+	(void)json_object_set_new(o, "delete", json_boolean(v->remove));
+	for (uint16_t i = 0; i < c->n_methods; i++)
+		(void)json_object_set_new(methods, c->methods[i]->name,
+					  json_boolean(v->methods[i] == '1'));
+	(void)json_object_set_new(o, "methods", methods);
+	return o;
+}
+
+static void print_methods(const struct cim_class *c, char which, const char *title)
+{
+	const char *methods = coverage[c->id].methods;
+
+	if (!strchr(methods, which))
+		return;
+	printf("    %s", title);
+	for (uint16_t i = 0; i < c->n_methods; i++)
+		if (methods[i] == which)
+			printf(" %s", c->methods[i]->name);
+	(void)putchar('\n');
+}
+
+static void print_coverage(const struct cim_class *c)
+{
+	const struct coverage *v = &coverage[c->id];
+
+	printf("%-55s instances: %s%s%s%s\n", c->name, instances_of(c),
+	       v->create ? ", can be created" : "", v->modify ? ", can be modified" : "",
+	       v->remove ? ", can be deleted" : "");
+	print_methods(c, '1', "does:");
+	/* Of what never has objects no method can be called. */
+	if (v->instances)
+		print_methods(c, '0', "returns 1 (Not Supported):");
+}
+
+static int cover(struct cli *c, const struct cim_namespace *ns)
+{
+	json_t *all = c->json ? json_array() : NULL;
+	unsigned n = 0, shown = 0;
+
+	for (uint16_t i = 0; i < smiscsi_schema.n_classes; i++) {
+		const struct cim_class *k = smiscsi_schema.classes[i];
+
+		if (!lives_in(k, ns))
+			continue;
+		n++;
+		shown += coverage[k->id].instances;
+		if (all)
+			(void)json_array_append_new(all, json_coverage(k));
+		else
+			print_coverage(k);
+	}
+	if (all)
+		cli_print_json(all);
+	else
+		printf("%u classes, %u of them with instances of their own\n", n, shown);
+	return EXIT_DONE;
+}
+
 /* ---- the command ---- */
 
 static int list(struct cli *c, const struct cim_namespace *ns)
@@ -173,6 +259,8 @@ int cmd_schema(struct cli *c)
 			ns = namespaces[i];
 	if (name && !ns)
 		return cli_failf("no namespace %s", name);
+	if (cli_option(c, "coverage"))
+		return cover(c, ns);
 	if (!c->n_args)
 		return list(c, ns);
 	if (c->n_args == 1 && streq(c->args[0], "all") && !c->json)
