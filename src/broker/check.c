@@ -17,6 +17,13 @@ enum cim_status refuse(struct err *e, enum cim_status s, const char *fmt, ...)
 	return s;
 }
 
+enum cim_status not_found(struct arena *a, const struct cim_path *p, struct err *e)
+{
+	const char *path = cim_path_print(a, p);
+
+	return refuse(e, CIM_ERR_NOT_FOUND, "there is no %s", path ? path : p->class_name);
+}
+
 struct decl decl_of_prop(const struct cim_prop *p)
 {
 	return (struct decl){"property", p->name, (enum cim_type)p->type,

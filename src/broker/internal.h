@@ -186,6 +186,9 @@ bool list_next(struct listing *l, struct broker_item *ret);
 /* e gets the sentence, the result is the status: so checks end in return refuse(...). */
 enum cim_status refuse(struct err *e, enum cim_status s, const char *fmt, ...) PRINTF(3, 4);
 
+/* CIM_ERR_NOT_FOUND, naming what there isn't. */
+enum cim_status not_found(struct arena *a, const struct cim_path *p, struct err *e);
+
 struct decl {                    /* what a value is declared as: a property or a parameter */
 	const char *what, *name; /* "parameter", "Alias": for the sentence */
 	enum cim_type type;

@@ -143,15 +143,15 @@ static enum cim_status start_walk(struct broker_op *op, struct listing *l, enum 
 	op->ans.cls = p->cls;
 	row = op->space->row[p->cls->id];
 	if (!row)
-		return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", p->cls->name);
+		return not_found(op->a, p, e);
 	c = reader_ctx(&l->rd, row);
 	if (row->pa) { /* links have no links of their own */
 		if (!link_find(op->b, &c, row, p, &link))
-			return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", p->cls->name);
+			return not_found(op->a, p, e);
 		return CIM_OK;
 	}
 	if (!row_find(&c, row, p, &from))
-		return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", p->cls->name);
+		return not_found(op->a, p, e);
 	if (!list_walk(l, kind, row, &from, &f))
 		return refuse(e, CIM_ERR_FAILED, "the request needs more memory than allowed");
 	return CIM_OK;
@@ -313,7 +313,7 @@ static enum cim_status find_one(struct broker_op *op, struct made **ret, struct 
 				: row_find(&c, row, p, &obj);
 	}
 	if (!row || !found)
-		return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", p->cls->name);
+		return not_found(op->a, p, e);
 	op->rd->props = op->rq->props;
 	op->rd->n_props = op->rq->n_props;
 	op->rd->has_props = op->rq->has_props && op->rq->op == CIM_OP_GET_INSTANCE;

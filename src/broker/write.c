@@ -227,12 +227,8 @@ static enum cim_status run_here(struct call *k, const struct input *in, struct a
 		found = link_find(k->b, &k->pub.ctx, in->row, in->path, &link);
 	else if (in->path)
 		found = row_find(&k->pub.ctx, in->row, in->path, &k->pub.target);
-	if (!found) {
-		const char *path = cim_path_print(a, in->path);
-
-		return refuse(&k->pub.e, CIM_ERR_NOT_FOUND, "there is no %s",
-			      path ? path : in->cls->name);
-	}
+	if (!found)
+		return not_found(a, in->path, &k->pub.e);
 	if (in->op == CIM_OP_INVOKE_METHOD)
 		return run_method(k, in, a);
 	if (in->op == CIM_OP_CREATE_INSTANCE)
@@ -547,7 +543,7 @@ static enum cim_status no_body(struct broker_op *op, struct input *in, struct er
 		c = reader_ctx(op->rd, in->row);
 		found = row_find(&c, in->row, in->path, &obj);
 		if (!found)
-			return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", in->cls->name);
+			return not_found(op->a, in->path, e);
 	}
 	if (in->method->type != CIM_UINT32)
 		return refuse(e, CIM_ERR_METHOD_NOT_AVAILABLE, "method %s is not available",
@@ -599,7 +595,7 @@ enum cim_status op_method(struct broker_op *op, struct err *e)
 	if (s != CIM_OK)
 		return s;
 	if (p && (!in.row || !in.row->pc))
-		return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", c->name);
+		return not_found(op->a, p, e);
 	return in.body ? write_start(op, &in, e) : no_body(op, &in, e);
 }
 
@@ -667,7 +663,7 @@ static enum cim_status start_edit(struct broker_op *op, enum cim_op what,
 	*ret = input_of(op, what, p->cls, op->space->row[p->cls->id]);
 	ret->path = p;
 	if (!ret->row)
-		return refuse(e, CIM_ERR_NOT_FOUND, "there is no such %s", p->cls->name);
+		return not_found(op->a, p, e);
 	ret->edit = edit_of(ret->mod, p->cls);
 	return CIM_OK;
 }

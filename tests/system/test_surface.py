@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every class of the three namespaces on a server that has something of everything: what is
+enumerated can be got, is as its class says, and hangs together, walked from either end."""
+import json, re, subprocess
+
+import smi
+from cimclient import CimError, Client, Path, parse_instance, parse_path
+from smi import NS, SM, check, test
+
+SPACES = (NS, "interop", SM)
+NODE = "MSISCSITARGET_SCSIProtocolController"
+MEASURED = {"TimeOfLastStateChange", "StatisticTime", "RemainingManagedSpace", "TotalManagedSpace",
+            "SpaceConsumed", "LastDiscoveryTime", "ElapsedTime", "TimeOfLastChange"}
+
+server = smi.Server(portals=2).start()
+c = Client(server.addr, server.http, NS)
+coverage = {x["name"]: x for x in json.loads(server.cli("--json", "schema", "--coverage"))}
+supers = {n: x["superclass"] for n, x in coverage.items()}
+
+
+def is_a(cls, of):
+    while cls and cls != of:
+        cls = supers[cls]
+    return cls == of
+
+
+def furnish():
+    """A node that serves a volume to an initiator, another port, a second group."""
+    server.cli("node", "create", "surface")
+    server.cli("node", "create", "second")
+    server.cli("port", "create", "surface", "--portal", server.portal(0), "--portal",
+               server.portal(1))
+    server.cli("port", "create", "second", "--portal", server.portal(0))
+    server.cli("group", "create", "empty group")
+    v = server.cli("volume", "create", "a volume", "8M").strip()
+    server.cli("volume", "create", "spare", "1M")
+    server.cli("volume", "attach", v, "surface", "--lun", "0")
+    iqn = next(i["Name"] for i in c.enum(NODE) if i["ElementName"] == "surface")
+    user = subprocess.Popen(["qemu-io", "-f", "raw", "-r", f"iscsi://{server.portal(0)}/{iqn}/0"],
+                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    smi.at_end(user.kill)
+    user.stdin.write(b"read 0 512\n")
+    user.stdin.flush()
+    smi.wait_for("the session to show", lambda: c.names("CIM_iSCSISession"))
+    smi.wait_for("the SM layer to show it all", lambda: len(
+        Client(server.addr, server.http, SM).names("MSFT_SMEndpoint")) >= 2)
+
+
+furnish()
+
+
+def classes_of(ns):
+    return [n for n, x in coverage.items() if ns in x["namespaces"]]
+
+
+_classes = {}
+
+
+def get_class(name, ns):
+    if (name, ns) not in _classes:
+        _classes[name, ns] = c.imethod("GetClass", [
+            ("ClassName", c._class(name)), ("LocalOnly", "<VALUE>FALSE</VALUE>"),
+            ("IncludeQualifiers", "<VALUE>TRUE</VALUE>")], ns).find("IRETURNVALUE/CLASS")
+    return _classes[name, ns]
+
+
+def is_association(cls):
+    return "association" in coverage[cls]["kind"]
+
+
+_all = {}
+
+
+def everything(ns):
+    """{class: [(path, INSTANCE element)]} of just the class itself."""
+    if ns not in _all:
+        _all[ns] = {}
+        for name in classes_of(ns):
+            if "abstract" in coverage[name]["kind"]:
+                continue
+            r = c.imethod("EnumerateInstances", [("ClassName", c._class(name))], ns)
+            mine = [(parse_path(e[0]), e[1]) for e in r.iter("VALUE.NAMEDINSTANCE")]
+            _all[ns][name] = [x for x in mine if x[0].cls == name]
+    return _all[ns]
+
+
+@test
+def what_coverage_says_has_instances_is_all_that_has():
+    shown = {name for ns in SPACES for name, l in everything(ns).items() if l}
+    says = {n for n, x in coverage.items() if x["instances"] == "yes"}
+    check(sorted(shown - says), [])
+    # some have their objects only after something has happened that hasn't here
+    later = says - shown
+    print(f"# of {len(says)} classes {len(shown)} have instances here; not: {sorted(later)}")
+    check([x for x in later if not x.startswith("MSFT_SM")], [])
+
+
+@test
+def a_class_without_a_provider_enumerates_empty():
+    n = 0
+    for ns in SPACES:
+        for name in classes_of(ns):
+            if coverage[name]["instances"] != "none":
+                continue
+            check(c.enum(name, ns=ns), [], name)
+            check(c.names(name, ns=ns), [], name)
+            n += 1
+    check(n > 50, True, str(n))
+
+
+@test
+def an_enumerated_instance_equals_GetInstance_of_its_path_in_every_class():
+    n = 0
+    for ns in SPACES:
+        for name, found in everything(ns).items():
+            for path, e in found:
+                got, one = dict(parse_instance(e)), dict(c.get(path, ns=ns))
+                for k in MEASURED:
+                    got.pop(k, None), one.pop(k, None)
+                if name.endswith(("Statistics", "Failures")):
+                    got, one = set(got), set(one)  # they count on
+                check(got, one, repr(path))
+                n += 1
+    check(n > 100, True, str(n))
+
+
+@test
+def every_superclass_gives_what_its_subclasses_have():
+    for ns in SPACES:
+        own = {n: {p for p, _ in l} for n, l in everything(ns).items()}
+        for name in classes_of(ns):
+            want = set().union(*(p for n, p in own.items() if is_a(n, name)))
+            check(set(c.names(name, ns=ns)), want, name)
+
+
+def ranges(cls_prop):
+    """ValueMap as a list of (low, high), None when there is none."""
+    for q in cls_prop.findall("QUALIFIER"):
+        if q.get("NAME") == "ValueMap":
+            out = []
+            for v in q.iter("VALUE"):
+                low, dots, high = v.text.partition("..")
+                out.append((int(low or 0), int(high or 1 << 64) if dots else int(low)))
+            return out
+    return None
+
+
+SIZES = {"uint8": (0, 255), "uint16": (0, 65535), "uint32": (0, 2**32 - 1), "uint64": (0, 2**64 - 1),
+         "sint8": (-128, 127), "sint16": (-32768, 32767), "sint32": (-2**31, 2**31 - 1),
+         "sint64": (-2**63, 2**63 - 1)}
+DATETIME = re.compile(r"\d{14}\.\d{6}[+-]\d{3}|\d{8}\d{6}\.\d{6}:000")
+
+
+def complaints(ns, name, e):
+    """What of an instance is not as its class says."""
+    out = []
+    declared = {p.get("NAME"): p for p in get_class(name, ns) if p.tag.startswith("PROPERTY")}
+    if [p.get("NAME") for p in e if p.tag.startswith("PROPERTY")] != list(declared):
+        out.append("its properties are not the class's")
+    for p in e:
+        d = declared.get(p.get("NAME"))
+        if d is None:
+            continue
+        if (p.tag, p.get("TYPE")) != (d.tag, d.get("TYPE")):
+            out.append(f"{p.get('NAME')} is {p.tag} {p.get('TYPE')}")
+        quals = {q.get("NAME"): "".join(q.itertext()).strip() for q in d.findall("QUALIFIER")}
+        if quals.get("Key", "").lower() == "true" and not list(p):
+            out.append(f"key {p.get('NAME')} is NULL")
+        if p.tag == "PROPERTY.REFERENCE":
+            want = d.get("REFERENCECLASS")
+            for ref in p.iter("VALUE.REFERENCE"):
+                if not is_a(parse_path(ref[0]).cls, want):
+                    out.append(f"{p.get('NAME')} is no {want}")
+            continue
+        values = [v.text or "" for v in p.iter("VALUE")]
+        t, allowed = p.get("TYPE"), ranges(d) if p.get("TYPE") in SIZES else None
+        for v in values:
+            if t in SIZES and not SIZES[t][0] <= int(v) <= SIZES[t][1]:
+                out.append(f"{p.get('NAME')}={v} is no {t}")
+            if t == "boolean" and v not in ("TRUE", "FALSE"):
+                out.append(f"{p.get('NAME')}={v} is no boolean")
+            if t == "datetime" and not DATETIME.fullmatch(v):
+                out.append(f"{p.get('NAME')}={v} is no datetime")
+            if allowed is not None and not any(a <= int(v) <= b for a, b in allowed):
+                out.append(f"{p.get('NAME')}={v} is not in its ValueMap")
+            if t == "string" and "MaxLen" in quals and len(v) > int(quals["MaxLen"]):
+                out.append(f"{p.get('NAME')}={v} is longer than {quals['MaxLen']}")
+    return out
+
+
+@test
+def every_instance_is_as_its_class_says():
+    bad, n = {}, 0
+    for ns in SPACES:
+        for name, found in everything(ns).items():
+            for path, e in found:
+                n += 1
+                for x in complaints(ns, name, e):
+                    bad[name, x] = path
+    check([f"{name}: {x}" for name, x in bad], [])
+    check(n > 100, True, str(n))
+
+
+@test
+def associations_are_complete_and_the_same_from_both_ends():
+    """For every instance of every association class: each end finds it by References and
+    ReferenceNames in its role and not in the other, and the other end by Associators and
+    AssociatorNames; and what all objects find by walking is what enumerating gives."""
+    n = 0
+    for ns in SPACES:
+        for name, found in everything(ns).items():
+            if not is_association(name):
+                continue
+            refs = [p.get("NAME") for p in get_class(name, ns) if p.tag == "PROPERTY.REFERENCE"]
+            check(len(refs), 2, name)
+            ends = {r: {} for r in refs}
+            for path, e in found:
+                i = parse_instance(e)
+                for r in refs:
+                    ends[r].setdefault((i[r].ns or ns, i[r]), []).append((path, i))
+            for r, other in (refs, refs[::-1]):
+                for (at, end), links in ends[r].items():
+                    if at.lower() != ns.lower():
+                        continue  # seen from its own namespace
+                    want = {p for p, _ in links}
+                    check(set(c.walk("ReferenceNames", end, ns=ns, ResultClass=name, Role=r)), want,
+                          f"{name}.{r} from {end}")
+                    check({i.path for i in c.walk("References", end, ns=ns, ResultClass=name,
+                                                  Role=r)}, want, f"{name}.{r} from {end}")
+                    there = {i[other] for _, i in links}
+                    check(set(c.walk("AssociatorNames", end, ns=ns, AssocClass=name, Role=r,
+                                     ResultRole=other)), there, f"{name}.{r} from {end}")
+                    check({i.path for i in c.walk("Associators", end, ns=ns, AssocClass=name,
+                                                  Role=r, ResultRole=other)}, there,
+                          f"{name}.{r} from {end}")
+                    n += 1
+    check(n > 100, True, str(n))
+
+
+@test
+def walking_from_every_object_finds_no_more_than_enumerating():
+    for ns in SPACES:
+        links = {p for name, l in everything(ns).items() if is_association(name) for p, _ in l}
+        walked = set()
+        for name, found in everything(ns).items():
+            if is_association(name):
+                continue
+            for path, _ in found:
+                walked |= set(c.walk("ReferenceNames", path, ns=ns))
+        check(sorted(map(repr, walked - links)), [])
+        far = [l for l in links - walked
+               if not any(v.ns and v.ns.lower() != ns.lower() for v in l.keys.values())]
+        check(sorted(map(repr, far)), [], "enumerated but found from no object")
+
+
+@test
+def methods_that_nobody_implements_return_1():
+    n = 0
+    for ns in SPACES:
+        for name, found in everything(ns).items():
+            if not found:
+                continue
+            types = {m.get("NAME"): m.get("TYPE") for m in get_class(name, ns) if m.tag == "METHOD"}
+            for m, done in coverage[name]["methods"].items():
+                if done or types[m] not in ("uint32", "uint16"):
+                    continue
+                try:
+                    check(c.invoke(Path(name, found[0][0].keys, ns), m)[0], 1, f"{name}.{m}")
+                except CimError as e:
+                    raise AssertionError(f"{name}.{m}: {e}")
+                n += 1
+    check(n > 30, True, str(n))
+
+
+@test
+def classes_are_told_as_the_command_line_prints_them():
+    """GetClass over the wire and smiscsi schema, which a test compiles back into the same tables,
+    say the same; so do EnumerateClasses and EnumerateClassNames."""
+    for ns in SPACES:
+        names = {e.get("NAME") for e in c.imethod("EnumerateClassNames", [
+            ("DeepInheritance", "<VALUE>TRUE</VALUE>")], ns).iter("CLASSNAME")}
+        check(names, set(classes_of(ns)))
+        whole = {e.get("NAME"): e for e in c.imethod("EnumerateClasses", [
+            ("DeepInheritance", "<VALUE>TRUE</VALUE>"), ("LocalOnly", "<VALUE>FALSE</VALUE>")],
+            ns).iter("CLASS")}
+        check(set(whole), names)
+        top = [e.get("NAME") for e in c.imethod("EnumerateClassNames", [], ns).iter("CLASSNAME")]
+        check(sorted(top), sorted(n for n in names if supers[n] is None))
+    for name in (NODE, "MSISCSITARGET_iSCSIConfigurationService", "CIM_BindsTo", "MSFT_SMSystem"):
+        ns = coverage[name]["namespaces"][0]
+        j = json.loads(server.cli("--json", "schema", name))
+        e = get_class(name, ns)
+        check([p.get("NAME") for p in e if p.tag.startswith("PROPERTY")],
+              [p["name"] for p in j["properties"]])
+        check([(m.get("NAME"), [p.get("NAME") for p in m if p.tag.startswith("PARAMETER")])
+               for m in e if m.tag == "METHOD"],
+              [(m["name"], [p["name"] for p in m["parameters"]]) for m in j["methods"]])
+
+
+@test
+def GetClass_gives_what_is_asked_for():
+    def members(**flags):
+        e = c.imethod("GetClass", [("ClassName", c._class(NODE)), *c._flags(flags)]).find(
+            "IRETURNVALUE/CLASS")
+        return e, [p.get("NAME") for p in e if p.tag.startswith("PROPERTY")]
+
+    own = [p["name"] for p in json.loads(server.cli("--json", "schema", NODE))["properties"]
+           if p["declared_in"] == NODE]
+    e, props = members()
+    check(props, own, "LocalOnly is the default")
+    check(e.find("QUALIFIER") is not None, True, "qualifiers are the default")
+    check(any(x.get("CLASSORIGIN") for x in e.iter()), False)
+    e, props = members(LocalOnly=False, IncludeQualifiers=False, IncludeClassOrigin=True)
+    check(len(props) > 20, True)
+    check(list(e.iter("QUALIFIER")), [])
+    check({p.get("NAME"): p.get("CLASSORIGIN") for p in e if p.tag.startswith("PROPERTY")}["DeviceID"],
+          "CIM_LogicalDevice")
+    check([m.get("CLASSORIGIN") for m in e if m.get("NAME") == "RequestStateChange"],
+          ["CIM_EnabledLogicalElement"])
+    check(members(LocalOnly=False, PropertyList=["deviceid", "Nonsense"])[1], ["DeviceID"])
+    check(members(LocalOnly=False, PropertyList=[])[1], [])
+
+
+@test
+def names_can_be_changed_and_stay_changed():
+    node = next(i.path for i in c.enum(NODE) if i["ElementName"] == "second")
+    group = next(i.path for i in c.enum("MSISCSITARGET_SystemSpecificCollection")
+                 if i["ElementName"] == "empty group")
+    for props, code in (({"ElementName": "surface"}, 11), ({"ElementName": ""}, 4),
+                        ({"ElementName": "x" * 129}, 4), ({"DeviceID": "other"}, 4)):
+        try:
+            c.modify(node, props, PropertyList=list(props))
+            raise AssertionError(f"{props} was taken")
+        except CimError as e:
+            check(e.code, code, f"{props}: {e.text}")
+    c.modify(node, {"ElementName": "renamed"})
+    c.modify(group, {"ElementName": "east"})
+    server.kill()
+    server.start()
+    check(c.get(node)["ElementName"], "renamed")
+    check(c.get(group)["ElementName"], "east")
+    c.modify(group, dict(c.get(group)))  # all that was read is taken back
+
+
+@test
+def nodes_and_ports_are_deleted_by_DeleteInstance_too():
+    busy = next(i.path for i in c.enum(NODE) if i["ElementName"] == "surface")
+    try:
+        smi.wait_for("the session to show again", lambda: c.names("CIM_iSCSISession"))
+        c.delete(busy)
+        raise AssertionError("a node with a session was deleted")
+    except CimError as e:
+        check((e.code, "session" in e.text, busy.keys["DeviceID"] in e.text), (1, True, True), e.text)
+    node = next(i.path for i in c.enum(NODE) if i["ElementName"] == "renamed")
+    port = c.walk("AssociatorNames", node, AssocClass="CIM_SAPAvailableForElement")[0]
+    check(node.keys["DeviceID"] in smi.iscsi_ls(server.portal(0)), True)
+    c.delete(port)
+    check(node.keys["DeviceID"] in smi.iscsi_ls(server.portal(0)), False)
+    c.delete(node)
+    check(node in c.names(NODE), False)
+    theirs = next(i.path for i in c.enum("CIM_iSCSIProtocolEndpoint") if i["Role"] == 2)
+    try:
+        c.delete(theirs)
+        raise AssertionError("an initiator's port was deleted")
+    except CimError as e:
+        check(e.code, 7, e.text)
+
+
+smi.main()
