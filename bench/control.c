@@ -175,6 +175,43 @@ static void fill(struct control *c)
 	printf("%u nodes queued at once          %10.0f /s\n", MANY, MANY / seconds_since(t));
 }
 
+/* A port for every node, all on one portal: the worst case for a portal that changes. */
+static void fill_ports(struct control *c, uint64_t portal)
+{
+	AUTO(san_state) s = control_state_get(c);
+	uint64_t t = clock_mono_ns();
+	struct create last = {.w.run = run_node, .alias = "the very last"};
+	struct san_walk w;
+
+	for (const struct san_node *n = san_first(&w, s, SAN_NODES); n; n = san_next(&w)) {
+		struct create *op = xcalloc(1, sizeof(*op));
+		struct san_walk pw;
+
+		if (san_first_of(&pw, s, SAN_PORTS_OF_NODE, n->obj.id)) {
+			free(op);
+			continue;
+		}
+		op->w.run = run_port;
+		op->w.done = many_done;
+		op->node = n->obj.id;
+		op->portal = portal;
+		control_submit(c, &op->w);
+	}
+	must(c, &last.w);
+	printf("ports for all of them             %10.0f /s\n", MANY / seconds_since(t));
+}
+
+static void portal_rate(struct control *c, struct fake_engine *fake)
+{
+	uint64_t t = clock_mono_ns();
+	struct create op = {.w.run = run_node};
+
+	fake_engine_portal(fake, "10.0.0.1", 3260, SAN_LISTEN_FAILED, "bench");
+	(void)snprintf(op.alias, sizeof(op.alias), "after it");
+	must(c, &op.w);
+	printf("a portal of %u ports fails       %10.1f ms\n", MANY, seconds_since(t) * 1e3);
+}
+
 static void read_rates(struct control *c)
 {
 	uint64_t t = clock_mono_ns();
@@ -209,7 +246,7 @@ int main(int argc, char **argv)
 	struct control *c = NULL;
 	struct store *st = NULL;
 	struct err e = {0};
-	uint64_t portal;
+	uint64_t portal, t;
 	double floor, one;
 
 	if (argc != 2) {
@@ -239,7 +276,20 @@ int main(int argc, char **argv)
 	fill(c);
 	one = clients_rate(c, 1, 100, portal);
 	printf("port, with %u nodes there        %10.0f /s = %.2f of it\n", MANY, one, one / floor);
+	fill_ports(c, portal);
+	portal_rate(c, fake);
 	read_rates(c);
+	control_free(c, false);
+	store_close(st);
+	t = clock_mono_ns();
+	cfg.settings = san_settings_new("iqn.2026-11.bench");
+	if (store_open(argv[1], &st, &e) < 0 ||
+	    control_new(&cfg, st, fake_engine_engine(fake), &c, &e) < 0)
+		goto failed;
+	control_network_set(c, &seen);
+	if (control_wait_ready(c, 60000, &e) < 0)
+		goto failed;
+	printf("start with all of that              %10.1f ms\n", seconds_since(t) * 1e3);
 	control_free(c, false);
 	store_close(st);
 	fake_engine_engine(fake)->ops->free(fake_engine_engine(fake));
