@@ -58,7 +58,8 @@ struct control {
 
 	/* the writer thread's own: */
 	struct network_copy *seen; /* last taken up */
-	bool network_again;        /* its durable part could not be kept */
+	bool network_again;        /* its durable part could not be kept: once more later */
+	bool network_redo;         /* ... and has not been kept since */
 	bool engine_ok;            /* has our configuration and answers */
 	bool want_replace;
 	uint64_t gen, next_id;       /* newest durable ones, those of undone changes included */
@@ -323,37 +324,13 @@ static void on_network(void *ctx, const struct network_list *l)
 	control_network_set(ctx, &seen);
 }
 
-/* Is the portal that comes with this new address, or at the first look with any, not kept? */
-static bool waits_for_portal(const struct san_state *s, const struct san_changes *ch,
-			     const struct san_change *c)
-{
-	bool first = san_count(s, SAN_NICS) == 0;
-
-	for (size_t i = 0; i < ch->n && !c->old; i++) {
-		const struct san_portal *p = (const void *)ch->v[i].now;
-
-		if (ch->v[i].kind != SAN_PORTAL || ch->v[i].old || !p)
-			continue;
-		if (first && (c->kind == SAN_IP || c->kind == SAN_NIC))
-			return true;
-		if (c->kind == SAN_IP &&
-		    streq(((const struct san_ip *)(const void *)c->now)->address->s, p->address->s))
-			return true;
-	}
-	return false;
-}
-
-/* The disk refused the durable part: show what is measured and try the rest again later.  A new
- * address stays new until then, because its portal comes with it. */
-static void drop_unkept(const struct san_state *s, struct san_changes *ch)
+/* The disk refused the durable part: show what is measured and try the rest again later. */
+static void drop_durable(struct san_changes *ch)
 {
 	size_t kept = 0;
-	bool *drop = xcalloc(ch->n + 1, sizeof(*drop));
 
-	for (size_t i = 0; i < ch->n; i++)
-		drop[i] = san_change_is_durable(&ch->v[i]) || waits_for_portal(s, ch, &ch->v[i]);
 	for (size_t i = 0; i < ch->n; i++) {
-		if (drop[i]) {
+		if (san_change_is_durable(&ch->v[i])) {
 			san_unref(ch->v[i].old);
 			san_unref(ch->v[i].now);
 		} else {
@@ -361,7 +338,6 @@ static void drop_unkept(const struct san_state *s, struct san_changes *ch)
 		}
 	}
 	ch->n = kept;
-	free(drop);
 }
 
 static void see_network(struct control *c, const struct san_state *s, struct san_changes *ch)
@@ -373,11 +349,12 @@ static void see_network(struct control *c, const struct san_state *s, struct san
 					.n_ips = c->seen->n_ips,
 					.has_wanted = c->n_wanted > 0,
 					.wanted = c->wanted,
-					.n_wanted = c->n_wanted};
+					.n_wanted = c->n_wanted,
+					.again = c->network_redo};
 
 	san_network_seen(s, &env, &seen, ch);
 	if (c->network_again)
-		drop_unkept(s, ch);
+		drop_durable(ch);
 }
 
 /* ---- one batch ---- */
@@ -469,7 +446,7 @@ static void commit_failed(struct control *c, struct job *jobs, size_t n, const s
 			jobs[i].err = *e;
 			settle(c, &jobs[i], CONTROL_FAILED);
 		} else {
-			c->network_again = true;
+			c->network_again = c->network_redo = true;
 			c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
 		}
 	}
@@ -609,6 +586,8 @@ static size_t run_jobs(struct control *c, struct job *jobs, size_t n)
 		}
 		return run_jobs(c, jobs, n);
 	}
+	if (!jobs[0].w && !c->network_again)
+		c->network_redo = false;
 	engage(c, jobs, n, out);
 	bad = first_refused(c, jobs, out, n);
 	if (bad < n) {

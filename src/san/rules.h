@@ -254,6 +254,9 @@ struct san_seen_network {
 	bool has_wanted;
 	const struct san_wanted_portal *wanted;
 	size_t n_wanted;
+	/* Default portals come for every address as if it were new: what was made for it the last
+	 * time could not be kept. */
+	bool again;
 };
 /* NICs, IP endpoints and default portals become what the host shows. */
 void san_network_seen(const struct san_state *s, const struct san_env *env,

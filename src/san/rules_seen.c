@@ -221,7 +221,7 @@ static void change_network(struct seeing *x)
  * meanwhile does not come back with every event) and go with it while nothing is bound. */
 static void change_portals(struct seeing *x)
 {
-	bool first = san_count(x->s, SAN_NICS) == 0;
+	bool first = x->seen->again || san_count(x->s, SAN_NICS) == 0;
 	uint64_t id = x->s->next_id;
 	const struct san_portal *p;
 	struct pset_iter it;
