@@ -13,9 +13,10 @@
 #include "network/network.h"
 
 enum {
-	BATCH_MAX = 512,  /* writes that share a sync */
-	RETRY_MS = 2000,  /* a configuration the target refused, a network change not stored */
-	SPACE_MS = 30000, /* how often the pool's space is looked at */
+	BATCH_MAX = 512,    /* writes that share a sync */
+	RETRY_MS = 2000,    /* a configuration the target refused, a network change not stored */
+	PATIENCE_MS = 3000, /* what a target takes to be started again, and more */
+	SPACE_MS = 30000,   /* how often the pool's space is looked at */
 };
 
 /* A copy of what the engine told, until the writer takes it up. */
@@ -60,7 +61,10 @@ struct control {
 	struct network_copy *seen; /* last taken up */
 	bool network_again;        /* its durable part could not be kept: once more later */
 	bool network_redo;         /* ... and has not been kept since */
-	bool engine_ok;            /* has our configuration and answers */
+	struct control_write *later, **later_tail; /* wait for the target, first in first out */
+	uint64_t patience_ns;
+	bool hurry;     /* we stop: nobody waits any more */
+	bool engine_ok; /* has our configuration and answers */
 	bool want_replace;
 	uint64_t gen, next_id;       /* newest durable ones, those of undone changes included */
 	struct san_changes undo;     /* inverses that could not be made durable yet */
@@ -73,6 +77,7 @@ struct job {
 	struct san_changes ch;
 	int64_t now_us; /* when its rule ran: what it made and what follows bear one time */
 	enum control_outcome outcome;
+	bool later;   /* not now: the target may come back */
 	bool settled; /* outcome is known whatever becomes of the rest */
 	struct err err;
 };
@@ -379,6 +384,16 @@ static void settle(struct control *c, struct job *j, enum control_outcome o)
 	j->settled = o != CONTROL_OK && o != CONTROL_REFUSED;
 }
 
+/* A target that has died is back in a moment; its absence is no reason to refuse at once. */
+static bool may_wait(const struct control *c, struct control_write *w)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (!w->wait_until)
+		w->wait_until = now + c->patience_ns;
+	return now < w->wait_until && !c->hurry;
+}
+
 /* Run one member's rule on s; what it changes is in j->ch, its files prepared. */
 static void run_rule(struct control *c, struct job *j, const struct san_state *s)
 {
@@ -397,11 +412,15 @@ static void run_rule(struct control *c, struct job *j, const struct san_state *s
 		return;
 	}
 	if (!c->engine_ok && engine_wants(&j->ch)) {
+		san_changes_done(&j->ch); /* no file has been prepared yet */
+		j->later = may_wait(c, j->w);
+		if (j->later) {
+			j->settled = true;
+			return;
+		}
 		(void)err_set(&j->err, -ENOTCONN,
 			      "the target is not ready: %s; nothing was changed",
 			      s->engine->why->len ? s->engine->why->s : "it is starting");
-		/* No file has been prepared yet. */
-		san_changes_done(&j->ch);
 		settle(c, j, CONTROL_FAILED);
 		return;
 	}
@@ -552,6 +571,12 @@ static void answer(struct control *c, struct job *j)
 {
 	struct control_write *w = j->w;
 
+	if (j->later) {
+		w->next = NULL;
+		*c->later_tail = w;
+		c->later_tail = &w->next;
+		return;
+	}
 	if (j->outcome == CONTROL_OK)
 		pool_finish(c->pool, &j->ch);
 	san_changes_done(&j->ch);
@@ -705,6 +730,8 @@ static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 
 	if ((c->retry_at || c->network_again) && c->retry_at < until)
 		until = c->retry_at;
+	if (c->later && (c->engine_ok || c->later->wait_until < until))
+		until = c->engine_ok ? 0 : c->later->wait_until;
 	pthread_mutex_lock(&c->lock);
 	while (!c->head && !c->ev_head && !c->network && !c->stopping) {
 		struct timespec t = {.tv_sec = (time_t)(until / 1000000000U),
@@ -723,6 +750,16 @@ static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 	}
 	if (n)
 		c->network_again = false;
+	c->hurry = c->stopping;
+	/* Those that have waited come first, as soon as it makes sense to try. */
+	if (c->later && (c->engine_ok || c->hurry || clock_mono_ns() >= c->later->wait_until)) {
+		for (; c->later && n < BATCH_MAX; n++) {
+			jobs[n] = (struct job){.w = c->later};
+			c->later = c->later->next;
+		}
+		if (!c->later)
+			c->later_tail = &c->later;
+	}
 	for (; c->head && n < BATCH_MAX; n++) {
 		jobs[n] = (struct job){.w = c->head};
 		c->head = c->head->next;
@@ -875,6 +912,8 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	c->observer_ctx = cfg->observer_ctx;
 	c->tail = &c->head;
 	c->ev_tail = &c->ev_head;
+	c->later_tail = &c->later;
+	c->patience_ns = (cfg->patience_ms ? cfg->patience_ms : PATIENCE_MS) * 1000000ULL;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->state_lock, NULL);
 	pthread_condattr_init(&mono);
@@ -962,6 +1001,7 @@ void control_submit(struct control *c, struct control_write *w)
 	struct err e;
 
 	w->next = NULL;
+	w->wait_until = 0;
 	pthread_mutex_lock(&c->lock);
 	if (!c->stopping) {
 		*c->tail = w;

@@ -47,6 +47,7 @@ struct control_write {
 	uint32_t code; /* what run returned last */
 	/* control's own: */
 	struct control_write *next;
+	uint64_t wait_until; /* monotonic ns: no longer for a target that is not there */
 	void *waiter;
 };
 
@@ -65,6 +66,8 @@ struct control_config {
 	struct san_settings *settings;               /* taken over; loopback is set by control */
 	const struct control_portal_option *portals; /* --portal; copied */
 	size_t n_portals;
+	/* How long a write waits for a target that is being started again; 0: 3 s. */
+	unsigned patience_ms;
 	bool watch_network;         /* false in tests: control_network_set tells instead */
 	control_observer *observer; /* or NULL */
 	void *observer_ctx;

@@ -246,6 +246,48 @@ TEST(a_target_that_has_gone_shows_refuses_and_gets_everything_back)
 	rig_free(&r);
 }
 
+static void *recover(void *arg)
+{
+	(void)usleep(50000);
+	fake_engine_recover(arg);
+	return NULL;
+}
+
+TEST(a_write_waits_for_a_target_that_comes_back_but_not_for_ever)
+{
+	struct op node = {.rule = op_create_node, .text = "a node"};
+	struct op other = {.rule = op_create_node, .text = "another"};
+	struct op group = {.rule = op_create_group, .text = "a group"};
+	struct rig r = {0};
+	struct err e = {0};
+	pthread_t thread;
+
+	rig_new(&r);
+	fake_engine_crash(r.fake);
+	CHECK_INT(pthread_create(&thread, NULL, recover, r.fake), 0);
+	CHECK_INT(rig_do(&r, &node), CONTROL_OK);
+	(void)pthread_join(thread, NULL);
+	fake_engine_crash(r.fake);
+	{
+		struct member m[] = {{.op = node}, {.op = other}, {.op = group}};
+
+		m[0].op.text = "a third";
+		together(&r, m, ARRAY_SIZE(m));
+		CHECK_INT(m[0].outcome, CONTROL_FAILED);
+		CHECK_INT(m[1].outcome, CONTROL_FAILED);
+		CHECK_INT(m[2].outcome, CONTROL_OK);
+	}
+	fake_engine_recover(r.fake);
+	CHECK_INT(rig_do(&r, &other), CONTROL_OK);
+	{
+		AUTO(san_state) s = control_state_get(r.c);
+
+		CHECK_INT(san_count(s, SAN_NODES), 2);
+		CHECK_INT(fake_engine_check(r.fake, s, &e), 0);
+	}
+	rig_free(&r);
+}
+
 TEST(no_answer_in_time_is_told_and_leaves_nothing)
 {
 	struct op node = {.rule = op_create_node, .text = "a node"};
