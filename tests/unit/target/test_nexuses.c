@@ -27,7 +27,7 @@ struct worker {
 	unsigned id;
 	struct scsi_nexus *n;
 	struct store_loop *loop;
-	unsigned counted, conflicts, torn;
+	unsigned counted, conflicts, copied, torn;
 	pthread_t thread;
 };
 
@@ -125,6 +125,43 @@ static void reserve_and_release(struct worker *w)
 	(void)command(w, cdb, SCSI_DIR_OUT, list, sizeof(list));
 }
 
+/* Copy what another one keeps writing, by a token: all of one write, or refused. */
+static void copy_by_token(struct worker *w)
+{
+	uint64_t other = 64 + 16 * ((w->id + 1) % THREADS), mine = 256 + 16 * w->id;
+	uint8_t cdb[16] = {0x83, 0x10}, list[536 + 16] = {0}, answer[38 + 512], copy[8 * BS];
+
+	cdb[9] = (uint8_t)(w->id + 1);
+	cdb[13] = 32;
+	be_put16(list + 14, 16);
+	be_put64(list + 16, other);
+	be_put32(list + 24, 8);
+	if (command(w, cdb, SCSI_DIR_OUT, list, 32) != SCSI_GOOD)
+		return;
+	memset(cdb, 0, sizeof(cdb));
+	cdb[0] = 0x84;
+	cdb[1] = 0x07;
+	cdb[5] = (uint8_t)(w->id + 1);
+	be_put32(cdb + 10, sizeof(answer));
+	if (command(w, cdb, SCSI_DIR_IN, answer, sizeof(answer)) != SCSI_GOOD)
+		return;
+	memset(cdb, 0, sizeof(cdb));
+	cdb[0] = 0x83;
+	cdb[1] = 0x11;
+	be_put32(cdb + 10, sizeof(list));
+	memset(list, 0, sizeof(list));
+	memcpy(list + 16, answer + 38, 512);
+	be_put16(list + 534, 16);
+	be_put64(list + 536, mine);
+	be_put32(list + 544, 8);
+	if (command(w, cdb, SCSI_DIR_OUT, list, sizeof(list)) != SCSI_GOOD)
+		return;
+	w->copied++;
+	cdb16(cdb, 0x88, mine, 8);
+	if (command(w, cdb, SCSI_DIR_IN, copy, sizeof(copy)) == SCSI_GOOD)
+		w->torn += !uniform(copy, sizeof(copy));
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -141,6 +178,8 @@ static void *worker_main(void *arg)
 				w->torn += !uniform(data, sizeof(data)) || data[0] != (uint8_t)i;
 		}
 		count_one(w);
+		if (i % 4 == 0)
+			copy_by_token(w);
 		if (i % 16 == w->id)
 			reserve_and_release(w);
 	}
@@ -173,7 +212,7 @@ static void run(struct store *s)
 				   .revision = "1",
 				   .dev = store_blockdev(s)};
 	struct world w = {.target = scsi_target_new("t"), .lu = scsi_lu_new(&p, NULL)};
-	unsigned counted = 0;
+	unsigned counted = 0, copied = 0;
 	uint8_t cdb[16], block[BS];
 	pthread_t disturber;
 
@@ -191,6 +230,7 @@ static void run(struct store *s)
 	for (unsigned i = 0; i < THREADS; i++) {
 		CHECK_INT(pthread_join(worker[i].thread, NULL), 0);
 		counted += worker[i].counted;
+		copied += worker[i].copied;
 		CHECK_INT(worker[i].torn, 0);
 	}
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
@@ -199,6 +239,7 @@ static void run(struct store *s)
 	CHECK_INT(command(&worker[0], cdb, SCSI_DIR_IN, block, BS), SCSI_GOOD);
 	CHECK_INT(be64(block), counted);
 	CHECK(counted > THREADS * ROUNDS / 2);
+	CHECK(copied > 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		scsi_nexus_free(worker[i].n);
 		store_loop_free(worker[i].loop);
