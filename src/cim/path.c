@@ -362,8 +362,10 @@ static int parse_bare(struct arena *a, struct text *t, struct cim_value *ret, st
 	while (t->at < t->end && *t->at != ',')
 		t->at++;
 	n = (size_t)(t->at - from);
-	*ret = (struct cim_value){
-		.type = CIM_UNTYPED, .kind = CIM_V_SCALAR, .hint = CIM_HINT_NUMERIC, .n = (uint32_t)n};
+	*ret = (struct cim_value){.type = CIM_UNTYPED,
+				  .kind = CIM_V_SCALAR,
+				  .hint = CIM_HINT_NUMERIC,
+				  .n = (uint32_t)n};
 	if (str_caseeqn(from, n, "true") || str_caseeqn(from, n, "false"))
 		ret->hint = CIM_HINT_BOOLEAN;
 	else if (cim_value_parse(CIM_UINT64, from, n, &number, NULL) < 0 &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
 #include "cim/request.h"
+#include "base/str.h"
 
 static const char *const ops[CIM_N_OPS] = {
 	[CIM_OP_GET_CLASS] = "GetClass",
@@ -61,7 +61,10 @@ static const struct {
 	uint8_t code;
 	const char *name;
 } statuses[] = {
-#define S(x) {x, #x}
+#define S(x)          \
+	{             \
+		x, #x \
+	}
 	S(CIM_OK),
 	S(CIM_ERR_FAILED),
 	S(CIM_ERR_ACCESS_DENIED),

@@ -2,7 +2,10 @@
 #include "base/str.h"
 #include "cim/cim.h"
 
-#define NAME(s) {s, sizeof(s) - 1}
+#define NAME(s)                  \
+	{                        \
+		s, sizeof(s) - 1 \
+	}
 static const struct {
 	const char *name;
 	uint8_t len;

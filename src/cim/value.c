@@ -18,10 +18,14 @@ static const struct {
 	int64_t min;
 	uint64_t max;
 } range[CIM_N_TYPES] = {
-	[CIM_UINT8] = {false, 0, UINT8_MAX},          [CIM_UINT16] = {false, 0, UINT16_MAX},
-	[CIM_UINT32] = {false, 0, UINT32_MAX},        [CIM_UINT64] = {false, 0, UINT64_MAX},
-	[CIM_SINT8] = {true, INT8_MIN, INT8_MAX},     [CIM_SINT16] = {true, INT16_MIN, INT16_MAX},
-	[CIM_SINT32] = {true, INT32_MIN, INT32_MAX},  [CIM_SINT64] = {true, INT64_MIN, INT64_MAX},
+	[CIM_UINT8] = {false, 0,         UINT8_MAX },
+          [CIM_UINT16] = {false, 0,         UINT16_MAX},
+	[CIM_UINT32] = {false, 0,         UINT32_MAX},
+          [CIM_UINT64] = {false, 0,         UINT64_MAX},
+	[CIM_SINT8] = {true,  INT8_MIN,  INT8_MAX  },
+          [CIM_SINT16] = {true,  INT16_MIN, INT16_MAX },
+	[CIM_SINT32] = {true,  INT32_MIN, INT32_MAX },
+          [CIM_SINT64] = {true,  INT64_MIN, INT64_MAX },
 };
 
 static bool text_eq(const struct cim_value *a, const struct cim_value *b)
@@ -261,8 +265,7 @@ static bool parse(enum cim_type t, const char *s, size_t n, struct cim_value *re
 	return false;
 }
 
-int cim_value_parse(enum cim_type t, const char *s, size_t n, struct cim_value *ret,
-		    struct err *e)
+int cim_value_parse(enum cim_type t, const char *s, size_t n, struct cim_value *ret, struct err *e)
 {
 	struct cim_value v = {.type = (uint8_t)t, .kind = CIM_V_SCALAR};
 
@@ -352,7 +355,8 @@ bool cim_value_dup(struct arena *a, const struct cim_value *v, struct cim_value 
 				return false;
 		} else if (v->type == CIM_OBJECT) {
 			if (v->hint == CIM_HINT_RAW)
-				c.inst = cim_raw_to_value(cim_raw_instance_dup(a, cim_raw_of(v))).inst;
+				c.inst = cim_raw_to_value(cim_raw_instance_dup(a, cim_raw_of(v)))
+						 .inst;
 			else
 				c.inst = cim_instance_dup(a, v->inst);
 			if (!c.inst)

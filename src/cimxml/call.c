@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
 #include "cimxml/call.h"
+#include "base/str.h"
 #include "cimxml/params.h"
 #include "cimxml/values.h"
 

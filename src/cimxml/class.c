@@ -158,10 +158,13 @@ void class_qualdecl_write(struct writer *w, const struct cim_qualdecl *q)
 		uint16_t bit;
 		const char *name;
 	} scopes[] = {
-		{CIM_S_CLASS, "CLASS"},           {CIM_S_ASSOCIATION, "ASSOCIATION"},
-		{CIM_S_REFERENCE, "REFERENCE"},   {CIM_S_PROPERTY, "PROPERTY"},
-		{CIM_S_METHOD, "METHOD"},         {CIM_S_PARAMETER, "PARAMETER"},
-		{CIM_S_INDICATION, "INDICATION"},
+		{CIM_S_CLASS,       "CLASS"      },
+                {CIM_S_ASSOCIATION, "ASSOCIATION"},
+		{CIM_S_REFERENCE,   "REFERENCE"  },
+                {CIM_S_PROPERTY,    "PROPERTY"   },
+		{CIM_S_METHOD,      "METHOD"     },
+                {CIM_S_PARAMETER,   "PARAMETER"  },
+		{CIM_S_INDICATION,  "INDICATION" },
 	};
 
 	writer_lit(w, "<QUALIFIER.DECLARATION");

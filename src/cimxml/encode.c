@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
-#include "cimxml/class.h"
 #include "cimxml/encode.h"
+#include "base/str.h"
 #include "cimxml/bounds.h"
+#include "cimxml/class.h"
 #include "cimxml/plan.h"
 #include "cimxml/values.h"
 
@@ -26,32 +26,32 @@ static const struct {
 	uint8_t form;
 	bool pull; /* EnumerationContext and EndOfSequence follow */
 } forms[CIM_N_OPS] = {
-	[CIM_OP_GET_CLASS] = {FORM_CLASS, false},
-	[CIM_OP_ENUMERATE_CLASSES] = {FORM_CLASS, false},
-	[CIM_OP_ENUMERATE_CLASS_NAMES] = {FORM_CLASS_NAME, false},
-	[CIM_OP_GET_INSTANCE] = {FORM_INSTANCE, false},
-	[CIM_OP_ENUMERATE_INSTANCES] = {FORM_NAMED_INSTANCE, false},
-	[CIM_OP_ENUMERATE_INSTANCE_NAMES] = {FORM_INSTANCE_NAME, false},
-	[CIM_OP_CREATE_INSTANCE] = {FORM_INSTANCE_NAME, false},
-	[CIM_OP_ASSOCIATORS] = {FORM_OBJECT_WITH_PATH, false},
-	[CIM_OP_ASSOCIATOR_NAMES] = {FORM_OBJECT_PATH, false},
-	[CIM_OP_REFERENCES] = {FORM_OBJECT_WITH_PATH, false},
-	[CIM_OP_REFERENCE_NAMES] = {FORM_OBJECT_PATH, false},
-	[CIM_OP_EXEC_QUERY] = {FORM_OBJECT_WITH_PATH, false},
-	[CIM_OP_GET_PROPERTY] = {FORM_VALUE, false},
-	[CIM_OP_GET_QUALIFIER] = {FORM_QUALIFIER, false},
-	[CIM_OP_ENUMERATE_QUALIFIERS] = {FORM_QUALIFIER, false},
-	[CIM_OP_OPEN_ENUMERATE_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true},
-	[CIM_OP_OPEN_ENUMERATE_INSTANCE_PATHS] = {FORM_INSTANCE_PATH, true},
-	[CIM_OP_OPEN_REFERENCE_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true},
-	[CIM_OP_OPEN_REFERENCE_INSTANCE_PATHS] = {FORM_INSTANCE_PATH, true},
-	[CIM_OP_OPEN_ASSOCIATOR_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true},
-	[CIM_OP_OPEN_ASSOCIATOR_INSTANCE_PATHS] = {FORM_INSTANCE_PATH, true},
-	[CIM_OP_OPEN_QUERY_INSTANCES] = {FORM_INSTANCE, true},
-	[CIM_OP_PULL_INSTANCES_WITH_PATH] = {FORM_INSTANCE_WITH_PATH, true},
-	[CIM_OP_PULL_INSTANCE_PATHS] = {FORM_INSTANCE_PATH, true},
-	[CIM_OP_PULL_INSTANCES] = {FORM_INSTANCE, true},
-	[CIM_OP_ENUMERATION_COUNT] = {FORM_VALUE, false},
+	[CIM_OP_GET_CLASS] = {FORM_CLASS,              false},
+	[CIM_OP_ENUMERATE_CLASSES] = {FORM_CLASS,              false},
+	[CIM_OP_ENUMERATE_CLASS_NAMES] = {FORM_CLASS_NAME,         false},
+	[CIM_OP_GET_INSTANCE] = {FORM_INSTANCE,           false},
+	[CIM_OP_ENUMERATE_INSTANCES] = {FORM_NAMED_INSTANCE,     false},
+	[CIM_OP_ENUMERATE_INSTANCE_NAMES] = {FORM_INSTANCE_NAME,      false},
+	[CIM_OP_CREATE_INSTANCE] = {FORM_INSTANCE_NAME,      false},
+	[CIM_OP_ASSOCIATORS] = {FORM_OBJECT_WITH_PATH,   false},
+	[CIM_OP_ASSOCIATOR_NAMES] = {FORM_OBJECT_PATH,        false},
+	[CIM_OP_REFERENCES] = {FORM_OBJECT_WITH_PATH,   false},
+	[CIM_OP_REFERENCE_NAMES] = {FORM_OBJECT_PATH,        false},
+	[CIM_OP_EXEC_QUERY] = {FORM_OBJECT_WITH_PATH,   false},
+	[CIM_OP_GET_PROPERTY] = {FORM_VALUE,              false},
+	[CIM_OP_GET_QUALIFIER] = {FORM_QUALIFIER,          false},
+	[CIM_OP_ENUMERATE_QUALIFIERS] = {FORM_QUALIFIER,          false},
+	[CIM_OP_OPEN_ENUMERATE_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true },
+	[CIM_OP_OPEN_ENUMERATE_INSTANCE_PATHS] = {FORM_INSTANCE_PATH,      true },
+	[CIM_OP_OPEN_REFERENCE_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true },
+	[CIM_OP_OPEN_REFERENCE_INSTANCE_PATHS] = {FORM_INSTANCE_PATH,      true },
+	[CIM_OP_OPEN_ASSOCIATOR_INSTANCES] = {FORM_INSTANCE_WITH_PATH, true },
+	[CIM_OP_OPEN_ASSOCIATOR_INSTANCE_PATHS] = {FORM_INSTANCE_PATH,      true },
+	[CIM_OP_OPEN_QUERY_INSTANCES] = {FORM_INSTANCE,           true },
+	[CIM_OP_PULL_INSTANCES_WITH_PATH] = {FORM_INSTANCE_WITH_PATH, true },
+	[CIM_OP_PULL_INSTANCE_PATHS] = {FORM_INSTANCE_PATH,      true },
+	[CIM_OP_PULL_INSTANCES] = {FORM_INSTANCE,           true },
+	[CIM_OP_ENUMERATION_COUNT] = {FORM_VALUE,              false},
 };
 
 struct cimxml_encoder {
@@ -131,8 +131,7 @@ bool cimxml_begin(struct cimxml_encoder *x, struct buf *out)
 	return writer_close(&w);
 }
 
-static void path_of_object(struct cimxml_encoder *x, struct writer *w,
-			   const struct cimxml_item *it)
+static void path_of_object(struct cimxml_encoder *x, struct writer *w, const struct cimxml_item *it)
 {
 	if (it->inst)
 		values_instance_path(&x->v, w, it->inst->path);
@@ -229,7 +228,8 @@ bool cimxml_end(struct cimxml_encoder *x, struct buf *out, bool end_of_sequence,
 	if (forms[rq->op].form != FORM_NOTHING)
 		writer_lit(&w, "</IRETURNVALUE>");
 	if (forms[rq->op].pull) {
-		writer_lit(&w, "<PARAMVALUE NAME=\"EnumerationContext\" PARAMTYPE=\"string\"><VALUE>");
+		writer_lit(&w,
+			   "<PARAMVALUE NAME=\"EnumerationContext\" PARAMTYPE=\"string\"><VALUE>");
 		if (!end_of_sequence && context)
 			writer_text(&w, context, strlen(context));
 		writer_lit(&w, "</VALUE></PARAMVALUE>"

@@ -29,10 +29,10 @@ DEFINE_AUTO(cimxml_plans, cimxml_plans_free)
 
 /* What is known before the first element.  Borrowed until the answer's end. */
 struct cimxml_answer {
-	const struct cim_request *rq;  /* op decides the form of the elements */
+	const struct cim_request *rq; /* op decides the form of the elements */
 	struct cimxml_plans *plans;
-	const char *host;              /* where full paths need one and the path has none */
-	const char *ns;                /* likewise */
+	const char *host; /* where full paths need one and the path has none */
+	const char *ns;   /* likewise */
 	/* Is property idx of class c in the answer?  NULL: all are.  Must be the same for all
 	 * instances of a class. */
 	bool (*wants)(const void *ctx, const struct cim_class *c, unsigned idx);
@@ -44,7 +44,7 @@ struct cimxml_answer {
 struct cimxml_item {
 	const struct cim_instance *inst; /* with ->path where the operation tells paths */
 	const struct cim_path *path;
-	const struct cim_class *cls;     /* class operations, and class-level associations */
+	const struct cim_class *cls; /* class operations, and class-level associations */
 	const struct cim_qualdecl *qual;
 	const struct cim_value *value;
 };
@@ -52,11 +52,11 @@ struct cimxml_item {
 struct cimxml_encoder;
 
 /* Lives in the arena, and uses it for plans of property subsets.  NULL when the arena is full. */
-struct cimxml_encoder *cimxml_encoder_new(struct arena *a, const struct cimxml_answer *an)
-	MUST_CHECK;
+struct cimxml_encoder *cimxml_encoder_new(struct arena *a,
+					  const struct cimxml_answer *an) MUST_CHECK;
 bool cimxml_begin(struct cimxml_encoder *x, struct buf *out) MUST_CHECK;
-bool cimxml_item(struct cimxml_encoder *x, struct buf *out, const struct cimxml_item *it)
-	MUST_CHECK;
+bool cimxml_item(struct cimxml_encoder *x, struct buf *out,
+		 const struct cimxml_item *it) MUST_CHECK;
 /* Opens and pulls: end_of_sequence, and context when there is more; others: ignored. */
 bool cimxml_end(struct cimxml_encoder *x, struct buf *out, bool end_of_sequence,
 		const char *context) MUST_CHECK;

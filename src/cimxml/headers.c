@@ -17,12 +17,12 @@ static bool cim_header(struct cimxml_headers *h, const char *name, const char *v
 		const char *name;
 		const char **at;
 	} known[] = {
-		{"CIMOperation", &h->operation},
-		{"CIMProtocolVersion", &h->protocol_version},
-		{"CIMMethod", &h->cim_method},
-		{"CIMObject", &h->cim_object},
-		{"CIMBatch", &h->batch},
-		{"CIMExport", &h->cim_export},
+		{"CIMOperation",       &h->operation       },
+                {"CIMProtocolVersion", &h->protocol_version},
+		{"CIMMethod",          &h->cim_method      },
+                {"CIMObject",          &h->cim_object      },
+		{"CIMBatch",           &h->batch           },
+                {"CIMExport",          &h->cim_export      },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -334,10 +334,10 @@ unsigned cimxml_answer_headers(const struct cimxml_headers *h, struct arena *a,
 }
 
 const struct cimxml_header cimxml_options_headers[4] = {
-	{"Opt", OPT_URI " ; ns=73"},
-	{"73-CIMProtocolVersion", "1.0"},
+	{"Opt",			     OPT_URI " ; ns=73"},
+	{"73-CIMProtocolVersion",           "1.0"             },
 	{"73-CIMSupportedFunctionalGroups",
 	 "basic-read, instance-manipulation, association-traversal, query-execution, "
-	 "qualifier-declaration"},
-	{"73-CIMSupportedQueryLanguages", "WQL, DMTF:CQL"},
+	 "qualifier-declaration"                              },
+	{"73-CIMSupportedQueryLanguages",   "WQL, DMTF:CQL"   },
 };

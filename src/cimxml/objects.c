@@ -38,8 +38,9 @@ int objects_namespace(struct objects *o, const struct xml_node *n, const char **
 		const char *name = xml_attr(c, A_NAME);
 
 		if (c->el != X_NAMESPACE || !name)
-			return err_set(o->e, -EINVAL, "LOCALNAMESPACEPATH holds NAMESPACE elements "
-						      "with a NAME");
+			return err_set(o->e, -EINVAL,
+				       "LOCALNAMESPACEPATH holds NAMESPACE elements "
+				       "with a NAME");
 		while (is_slash(*name))
 			name++;
 		if (*name && len && len < CIMXML_NAMESPACE_MAX)
@@ -347,7 +348,7 @@ int objects_value(struct objects *o, const struct xml_node *n, const char *embed
 int objects_named(struct objects *o, const struct xml_node *n, struct cim_named *ret)
 {
 	const char *type = xml_attr(n, n->el == X_PARAMVALUE || n->el == X_RETURNVALUE ? A_PARAMTYPE
-										      : A_TYPE);
+										       : A_TYPE);
 	const struct xml_node *v = n->child;
 	enum cim_type t;
 
@@ -417,8 +418,7 @@ int objects_named_instance(struct objects *o, const struct xml_node *n,
 	    n->child->next->el != X_INSTANCE)
 		return err_set(o->e, -EINVAL, "%s must hold a path and an instance",
 			       xml_el_name(n->el));
-	if (objects_path(o, n->child, &p, NULL) < 0 ||
-	    objects_instance(o, n->child->next, ret) < 0)
+	if (objects_path(o, n->child, &p, NULL) < 0 || objects_instance(o, n->child->next, ret) < 0)
 		return -EINVAL;
 	(*ret)->path = p;
 	return 0;

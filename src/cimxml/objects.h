@@ -39,7 +39,6 @@ int objects_instance(struct objects *o, const struct xml_node *n, struct cim_raw
 int objects_named_instance(struct objects *o, const struct xml_node *n,
 			   struct cim_raw_instance **ret);
 /* Text that is an INSTANCE element. */
-int objects_embedded(struct objects *o, const char *text, size_t n,
-		     struct cim_raw_instance **ret);
+int objects_embedded(struct objects *o, const char *text, size_t n, struct cim_raw_instance **ret);
 /* A fresh array of the children of one kind (or all kinds, X_UNKNOWN); counts them. */
 uint32_t objects_count(const struct xml_node *n, enum xml_el el);

@@ -8,39 +8,39 @@
 
 #include "cim/request.h"
 
-#define PARAMS(P)                                                   \
-	P(CLASS_NAME, "ClassName")                                  \
-	P(INSTANCE_NAME, "InstanceName")                            \
-	P(OBJECT_NAME, "ObjectName")                                \
-	P(LOCAL_ONLY, "LocalOnly")                                  \
-	P(DEEP, "DeepInheritance")                                  \
-	P(QUALS, "IncludeQualifiers")                               \
-	P(ORIGIN, "IncludeClassOrigin")                             \
-	P(PROPS, "PropertyList")                                    \
-	P(NEW_INSTANCE, "NewInstance")                              \
-	P(MODIFIED_INSTANCE, "ModifiedInstance")                    \
-	P(ASSOC_CLASS, "AssocClass")                                \
-	P(RESULT_CLASS, "ResultClass")                              \
-	P(ROLE, "Role")                                             \
-	P(RESULT_ROLE, "ResultRole")                                \
-	P(QUERY_LANG, "QueryLanguage")                              \
-	P(QUERY, "Query")                                           \
-	P(FILTER_LANG, "FilterQueryLanguage")                       \
-	P(FILTER, "FilterQuery")                                    \
-	P(RETURN_CLASS, "ReturnQueryResultClass")                   \
-	P(TIMEOUT, "OperationTimeout")                              \
-	P(CONTINUE, "ContinueOnError")                              \
-	P(MAX_OBJECTS, "MaxObjectCount")                            \
-	P(CONTEXT, "EnumerationContext")                            \
-	P(PROP_NAME, "PropertyName")                                \
-	P(NEW_VALUE, "NewValue")                                    \
+#define PARAMS(P)                                 \
+	P(CLASS_NAME, "ClassName")                \
+	P(INSTANCE_NAME, "InstanceName")          \
+	P(OBJECT_NAME, "ObjectName")              \
+	P(LOCAL_ONLY, "LocalOnly")                \
+	P(DEEP, "DeepInheritance")                \
+	P(QUALS, "IncludeQualifiers")             \
+	P(ORIGIN, "IncludeClassOrigin")           \
+	P(PROPS, "PropertyList")                  \
+	P(NEW_INSTANCE, "NewInstance")            \
+	P(MODIFIED_INSTANCE, "ModifiedInstance")  \
+	P(ASSOC_CLASS, "AssocClass")              \
+	P(RESULT_CLASS, "ResultClass")            \
+	P(ROLE, "Role")                           \
+	P(RESULT_ROLE, "ResultRole")              \
+	P(QUERY_LANG, "QueryLanguage")            \
+	P(QUERY, "Query")                         \
+	P(FILTER_LANG, "FilterQueryLanguage")     \
+	P(FILTER, "FilterQuery")                  \
+	P(RETURN_CLASS, "ReturnQueryResultClass") \
+	P(TIMEOUT, "OperationTimeout")            \
+	P(CONTINUE, "ContinueOnError")            \
+	P(MAX_OBJECTS, "MaxObjectCount")          \
+	P(CONTEXT, "EnumerationContext")          \
+	P(PROP_NAME, "PropertyName")              \
+	P(NEW_VALUE, "NewValue")                  \
 	P(QUAL_NAME, "QualifierName")
 
 enum param {
 #define P(id, name) P_##id,
 	PARAMS(P)
 #undef P
-	P_N
+		P_N
 };
 
 extern const char *const params_names[P_N];

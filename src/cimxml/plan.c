@@ -49,9 +49,9 @@ static void attributes(char ret[static 1024], const struct cim_prop *p, enum pla
 
 static const char *element(const struct cim_prop *p)
 {
-	return is_ref(p)                  ? "PROPERTY.REFERENCE"
+	return is_ref(p)                ? "PROPERTY.REFERENCE"
 	       : p->flags & CIM_F_ARRAY ? "PROPERTY.ARRAY"
-					  : "PROPERTY";
+					: "PROPERTY";
 }
 
 struct plan *plan_new(struct arena *a, const struct cim_class *c,

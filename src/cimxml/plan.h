@@ -38,7 +38,7 @@ struct plan_key {
 
 struct plan {
 	const struct cim_class *cls;
-	const char *text; /* followed by WRITER_SLACK readable bytes */
+	const char *text;           /* followed by WRITER_SLACK readable bytes */
 	struct piece instance_open; /* <INSTANCE CLASSNAME="..."> */
 	struct piece name_open;     /* <INSTANCENAME CLASSNAME="..."> */
 	struct plan_step *steps;

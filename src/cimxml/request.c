@@ -383,7 +383,9 @@ enum cimxml_outcome cimxml_decode_request(struct cimxml_parser *p, const char *b
 					  struct cimxml_refusal *ret_refusal)
 {
 	struct decode d = {
-		.o = {.a = a, .inner = &p->inner}, .rq = ret, .refusal = ret_refusal};
+		.o = {.a = a, .inner = &p->inner},
+                  .rq = ret, .refusal = ret_refusal
+        };
 	struct xml *x = &p->outer;
 	enum cimxml_outcome r;
 

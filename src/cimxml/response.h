@@ -19,16 +19,18 @@
  * cim_raw_instance_dup, cim_path_dup).  false: no more, please.  Members may be NULL. */
 struct cimxml_sink {
 	void *ctx;
-	bool (*instance)(void *ctx, const struct cim_raw_instance *i); /* ->path where there is one */
-	bool (*path)(void *ctx, const struct cim_path *p); /* of an instance */
-	bool (*class_name)(void *ctx, const char *name);   /* also of classes, which aren't decoded */
+	bool (*instance)(void *ctx,
+			 const struct cim_raw_instance *i); /* ->path where there is one */
+	bool (*path)(void *ctx, const struct cim_path *p);  /* of an instance */
+	bool (*class_name)(void *ctx, const char *name); /* also of classes, which aren't decoded */
 };
 
 struct cimxml_response {
 	enum cim_status status; /* not CIM_OK: the operation failed, text says why */
 	const char *text;       /* "" at least */
 	/* what follows lives in the arena */
-	struct cim_value value; /* GetProperty, EnumerationCount, or an extrinsic method's own value */
+	struct cim_value
+		value; /* GetProperty, EnumerationCount, or an extrinsic method's own value */
 	bool has_value;
 	const struct cim_named *params; /* of an extrinsic method */
 	uint32_t n_params;
@@ -51,4 +53,5 @@ DEFINE_AUTO(cimxml_reader, cimxml_reader_free)
  * After any of them nothing more may be fed. */
 int cimxml_reader_feed(struct cimxml_reader *r, const char *p, size_t n, struct err *e) MUST_CHECK;
 /* The answer is complete. */
-int cimxml_reader_end(struct cimxml_reader *r, struct cimxml_response *ret, struct err *e) MUST_CHECK;
+int cimxml_reader_end(struct cimxml_reader *r, struct cimxml_response *ret,
+		      struct err *e) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cimxml/values.h"
 #include "base/str.h"
 #include "cimxml/bounds.h"
-#include "cimxml/values.h"
 
 /* ---- namespaces and paths ---- */
 

@@ -25,67 +25,67 @@
 #include "cimxml/bounds.h"
 
 /* identifier, name, may it hold text? */
-#define XML_ELEMENTS(E)                                                 \
-	E(CIM, "CIM", 0)                                                \
-	E(CLASS, "CLASS", 0)                                            \
-	E(ERROR, "ERROR", 0)                                            \
-	E(HOST, "HOST", 1)                                              \
-	E(VALUE, "VALUE", 1)                                            \
-	E(SCOPE, "SCOPE", 0)                                            \
-	E(METHOD, "METHOD", 0)                                          \
-	E(MESSAGE, "MESSAGE", 0)                                        \
-	E(CLASSNAME, "CLASSNAME", 0)                                    \
-	E(CLASSPATH, "CLASSPATH", 0)                                    \
-	E(INSTANCE, "INSTANCE", 0)                                      \
-	E(KEYVALUE, "KEYVALUE", 1)                                      \
-	E(MULTIREQ, "MULTIREQ", 0)                                      \
-	E(MULTIRSP, "MULTIRSP", 0)                                      \
-	E(PROPERTY, "PROPERTY", 0)                                      \
-	E(EXPMETHODCALL, "EXPMETHODCALL", 0)                            \
-	E(EXPMETHODRESPONSE, "EXPMETHODRESPONSE", 0)                    \
-	E(EXPPARAMVALUE, "EXPPARAMVALUE", 0)                            \
-	E(SIMPLEEXPREQ, "SIMPLEEXPREQ", 0)                              \
-	E(SIMPLEEXPRSP, "SIMPLEEXPRSP", 0)                              \
-	E(MULTIEXPREQ, "MULTIEXPREQ", 0)                                \
-	E(MULTIEXPRSP, "MULTIEXPRSP", 0)                                \
-	E(CORRELATOR, "CORRELATOR", 0)                                  \
-	E(DECLARATION, "DECLARATION", 0)                                \
-	E(IMETHODCALL, "IMETHODCALL", 0)                                \
-	E(IMETHODRESPONSE, "IMETHODRESPONSE", 0)                        \
-	E(INSTANCENAME, "INSTANCENAME", 0)                              \
-	E(INSTANCEPATH, "INSTANCEPATH", 0)                              \
-	E(IPARAMVALUE, "IPARAMVALUE", 0)                                \
-	E(IRETURNVALUE, "IRETURNVALUE", 0)                              \
-	E(KEYBINDING, "KEYBINDING", 0)                                  \
-	E(LOCALCLASSPATH, "LOCALCLASSPATH", 0)                          \
-	E(LOCALINSTANCEPATH, "LOCALINSTANCEPATH", 0)                    \
-	E(LOCALNAMESPACEPATH, "LOCALNAMESPACEPATH", 0)                  \
-	E(METHODCALL, "METHODCALL", 0)                                  \
-	E(METHODRESPONSE, "METHODRESPONSE", 0)                          \
-	E(NAMESPACE, "NAMESPACE", 0)                                    \
-	E(NAMESPACEPATH, "NAMESPACEPATH", 0)                            \
-	E(OBJECTPATH, "OBJECTPATH", 0)                                  \
-	E(PARAMETER, "PARAMETER", 0)                                    \
-	E(PARAMETER_ARRAY, "PARAMETER.ARRAY", 0)                        \
-	E(PARAMETER_REFARRAY, "PARAMETER.REFARRAY", 0)                  \
-	E(PARAMETER_REFERENCE, "PARAMETER.REFERENCE", 0)                \
-	E(PARAMVALUE, "PARAMVALUE", 0)                                  \
-	E(PROPERTY_ARRAY, "PROPERTY.ARRAY", 0)                          \
-	E(PROPERTY_REFERENCE, "PROPERTY.REFERENCE", 0)                  \
-	E(QUALIFIER, "QUALIFIER", 0)                                    \
-	E(QUALIFIER_DECLARATION, "QUALIFIER.DECLARATION", 0)            \
-	E(RETURNVALUE, "RETURNVALUE", 0)                                \
-	E(SIMPLEREQ, "SIMPLEREQ", 0)                                    \
-	E(SIMPLERSP, "SIMPLERSP", 0)                                    \
-	E(VALUE_ARRAY, "VALUE.ARRAY", 0)                                \
-	E(VALUE_INSTANCEWITHPATH, "VALUE.INSTANCEWITHPATH", 0)          \
-	E(VALUE_NAMEDINSTANCE, "VALUE.NAMEDINSTANCE", 0)                \
-	E(VALUE_NAMEDOBJECT, "VALUE.NAMEDOBJECT", 0)                    \
-	E(VALUE_NULL, "VALUE.NULL", 0)                                  \
-	E(VALUE_OBJECT, "VALUE.OBJECT", 0)                              \
-	E(VALUE_OBJECTWITHLOCALPATH, "VALUE.OBJECTWITHLOCALPATH", 0)    \
-	E(VALUE_OBJECTWITHPATH, "VALUE.OBJECTWITHPATH", 0)              \
-	E(VALUE_REFARRAY, "VALUE.REFARRAY", 0)                          \
+#define XML_ELEMENTS(E)                                              \
+	E(CIM, "CIM", 0)                                             \
+	E(CLASS, "CLASS", 0)                                         \
+	E(ERROR, "ERROR", 0)                                         \
+	E(HOST, "HOST", 1)                                           \
+	E(VALUE, "VALUE", 1)                                         \
+	E(SCOPE, "SCOPE", 0)                                         \
+	E(METHOD, "METHOD", 0)                                       \
+	E(MESSAGE, "MESSAGE", 0)                                     \
+	E(CLASSNAME, "CLASSNAME", 0)                                 \
+	E(CLASSPATH, "CLASSPATH", 0)                                 \
+	E(INSTANCE, "INSTANCE", 0)                                   \
+	E(KEYVALUE, "KEYVALUE", 1)                                   \
+	E(MULTIREQ, "MULTIREQ", 0)                                   \
+	E(MULTIRSP, "MULTIRSP", 0)                                   \
+	E(PROPERTY, "PROPERTY", 0)                                   \
+	E(EXPMETHODCALL, "EXPMETHODCALL", 0)                         \
+	E(EXPMETHODRESPONSE, "EXPMETHODRESPONSE", 0)                 \
+	E(EXPPARAMVALUE, "EXPPARAMVALUE", 0)                         \
+	E(SIMPLEEXPREQ, "SIMPLEEXPREQ", 0)                           \
+	E(SIMPLEEXPRSP, "SIMPLEEXPRSP", 0)                           \
+	E(MULTIEXPREQ, "MULTIEXPREQ", 0)                             \
+	E(MULTIEXPRSP, "MULTIEXPRSP", 0)                             \
+	E(CORRELATOR, "CORRELATOR", 0)                               \
+	E(DECLARATION, "DECLARATION", 0)                             \
+	E(IMETHODCALL, "IMETHODCALL", 0)                             \
+	E(IMETHODRESPONSE, "IMETHODRESPONSE", 0)                     \
+	E(INSTANCENAME, "INSTANCENAME", 0)                           \
+	E(INSTANCEPATH, "INSTANCEPATH", 0)                           \
+	E(IPARAMVALUE, "IPARAMVALUE", 0)                             \
+	E(IRETURNVALUE, "IRETURNVALUE", 0)                           \
+	E(KEYBINDING, "KEYBINDING", 0)                               \
+	E(LOCALCLASSPATH, "LOCALCLASSPATH", 0)                       \
+	E(LOCALINSTANCEPATH, "LOCALINSTANCEPATH", 0)                 \
+	E(LOCALNAMESPACEPATH, "LOCALNAMESPACEPATH", 0)               \
+	E(METHODCALL, "METHODCALL", 0)                               \
+	E(METHODRESPONSE, "METHODRESPONSE", 0)                       \
+	E(NAMESPACE, "NAMESPACE", 0)                                 \
+	E(NAMESPACEPATH, "NAMESPACEPATH", 0)                         \
+	E(OBJECTPATH, "OBJECTPATH", 0)                               \
+	E(PARAMETER, "PARAMETER", 0)                                 \
+	E(PARAMETER_ARRAY, "PARAMETER.ARRAY", 0)                     \
+	E(PARAMETER_REFARRAY, "PARAMETER.REFARRAY", 0)               \
+	E(PARAMETER_REFERENCE, "PARAMETER.REFERENCE", 0)             \
+	E(PARAMVALUE, "PARAMVALUE", 0)                               \
+	E(PROPERTY_ARRAY, "PROPERTY.ARRAY", 0)                       \
+	E(PROPERTY_REFERENCE, "PROPERTY.REFERENCE", 0)               \
+	E(QUALIFIER, "QUALIFIER", 0)                                 \
+	E(QUALIFIER_DECLARATION, "QUALIFIER.DECLARATION", 0)         \
+	E(RETURNVALUE, "RETURNVALUE", 0)                             \
+	E(SIMPLEREQ, "SIMPLEREQ", 0)                                 \
+	E(SIMPLERSP, "SIMPLERSP", 0)                                 \
+	E(VALUE_ARRAY, "VALUE.ARRAY", 0)                             \
+	E(VALUE_INSTANCEWITHPATH, "VALUE.INSTANCEWITHPATH", 0)       \
+	E(VALUE_NAMEDINSTANCE, "VALUE.NAMEDINSTANCE", 0)             \
+	E(VALUE_NAMEDOBJECT, "VALUE.NAMEDOBJECT", 0)                 \
+	E(VALUE_NULL, "VALUE.NULL", 0)                               \
+	E(VALUE_OBJECT, "VALUE.OBJECT", 0)                           \
+	E(VALUE_OBJECTWITHLOCALPATH, "VALUE.OBJECTWITHLOCALPATH", 0) \
+	E(VALUE_OBJECTWITHPATH, "VALUE.OBJECTWITHPATH", 0)           \
+	E(VALUE_REFARRAY, "VALUE.REFARRAY", 0)                       \
 	E(VALUE_REFERENCE, "VALUE.REFERENCE", 0)
 
 enum xml_el {
@@ -93,22 +93,22 @@ enum xml_el {
 #define E(id, name, text) X_##id,
 	XML_ELEMENTS(E)
 #undef E
-	X_N
+		X_N
 };
 
-#define XML_ATTRS(A)                                  \
-	A(CIMVERSION, "CIMVERSION")                   \
-	A(DTDVERSION, "DTDVERSION")                   \
-	A(ID, "ID")                                   \
-	A(PROTOCOLVERSION, "PROTOCOLVERSION")         \
-	A(NAME, "NAME")                               \
-	A(CLASSNAME, "CLASSNAME")                     \
-	A(TYPE, "TYPE")                               \
-	A(VALUETYPE, "VALUETYPE")                     \
-	A(PARAMTYPE, "PARAMTYPE")                     \
-	A(EMBEDDEDOBJECT, "EMBEDDEDOBJECT")           \
-	A(SUPERCLASS, "SUPERCLASS")                   \
-	A(CODE, "CODE")                               \
+#define XML_ATTRS(A)                          \
+	A(CIMVERSION, "CIMVERSION")           \
+	A(DTDVERSION, "DTDVERSION")           \
+	A(ID, "ID")                           \
+	A(PROTOCOLVERSION, "PROTOCOLVERSION") \
+	A(NAME, "NAME")                       \
+	A(CLASSNAME, "CLASSNAME")             \
+	A(TYPE, "TYPE")                       \
+	A(VALUETYPE, "VALUETYPE")             \
+	A(PARAMTYPE, "PARAMTYPE")             \
+	A(EMBEDDEDOBJECT, "EMBEDDEDOBJECT")   \
+	A(SUPERCLASS, "SUPERCLASS")           \
+	A(CODE, "CODE")                       \
 	A(DESCRIPTION, "DESCRIPTION")
 
 enum xml_attr_id {
@@ -116,7 +116,7 @@ enum xml_attr_id {
 #define A(id, name) A_##id,
 	XML_ATTRS(A)
 #undef A
-	A_N
+		A_N
 };
 
 struct xml_attr {
@@ -169,8 +169,8 @@ struct xml {
 	struct buf names; /* of the open elements, one behind the other */
 	unsigned depth;
 	uint16_t name_len[CIMXML_DEPTH_MAX];
-	uint64_t offset; /* of the document: where the bytes being looked at begin */
-	bool begun, ended; /* past the XML declaration; past the root element */
+	uint64_t offset;          /* of the document: where the bytes being looked at begin */
+	bool begun, ended;        /* past the XML declaration; past the root element */
 	uint8_t slots[XML_SLOTS]; /* element names by hash */
 };
 

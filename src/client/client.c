@@ -113,7 +113,8 @@ static int refused(const struct call *k, struct err *e)
 	const char *why = k->sentence ? k->sentence : k->detail ? k->detail : "";
 
 	if (k->status == 401 || k->status == 403)
-		return err_set(e, -EACCES, "the server refuses these credentials (HTTP status %u)%s%s",
+		return err_set(e, -EACCES,
+			       "the server refuses these credentials (HTTP status %u)%s%s",
 			       k->status, *why ? ": " : "", why);
 	return err_set(e, -EPROTO, "the server answers with HTTP status %u%s%s%s%s", k->status,
 		       k->cim_error ? ", " : "", k->cim_error ? k->cim_error : "", *why ? ": " : "",
@@ -195,7 +196,8 @@ static bool take_instance(void *ctx, const struct cim_raw_instance *i)
 	struct collector *k = ctx;
 	struct client_list *l = k->list;
 	const struct cim_raw_instance *copy = cim_raw_instance_dup(k->a, i);
-	const void **v = more(k, (const void **)(void *)l->instances, l->n_instances, &k->cap_instances);
+	const void **v = more(k, (const void **)(void *)l->instances, l->n_instances,
+			      &k->cap_instances);
 
 	if (!copy || !v) {
 		k->full = true;

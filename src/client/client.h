@@ -19,16 +19,16 @@ struct client;
 
 /* Copied.  NULL and 0: default. */
 struct client_config {
-	const char *url;             /* "https://array:5989"; without a path: /cimom */
-	const char *unix_path;       /* go to this socket instead of the URL's host */
+	const char *url;       /* "https://array:5989"; without a path: /cimom */
+	const char *unix_path; /* go to this socket instead of the URL's host */
 	const char *user, *password;
-	const char *ca_file;         /* PEM; instead of the system's authorities */
+	const char *ca_file; /* PEM; instead of the system's authorities */
 	const char *cert_file, *key_file;
 	bool insecure;
-	unsigned connect_ms;         /* default 10 s */
-	unsigned timeout_ms;         /* of one operation, to the last byte; default 60 s */
-	uint64_t answer_bytes;       /* of one answer; default 1 GiB */
-	const atomic_bool *abandon;  /* turns true: operations end; may be NULL */
+	unsigned connect_ms;        /* default 10 s */
+	unsigned timeout_ms;        /* of one operation, to the last byte; default 60 s */
+	uint64_t answer_bytes;      /* of one answer; default 1 GiB */
+	const atomic_bool *abandon; /* turns true: operations end; may be NULL */
 };
 
 int client_new(const struct client_config *c, struct client **ret, struct err *e) MUST_CHECK;
@@ -51,7 +51,8 @@ struct client_answer {
  * -EACCES (401, 403), -EPROTO (another HTTP status, no CIM-XML), and those of http_client_call.
  */
 int client_call(struct client *c, struct cim_request *rq, struct arena *a,
-		const struct cimxml_sink *sink, struct client_answer *ret, struct err *e) MUST_CHECK;
+		const struct cimxml_sink *sink, struct client_answer *ret,
+		struct err *e) MUST_CHECK;
 
 /*
  * The same, all objects collected in the arena.  Like client_call, but a CIM error is -EREMOTEIO

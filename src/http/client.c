@@ -105,10 +105,10 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t d, curl
 	return 1;
 }
 
-#define SET(opt, value)                                              \
-	do {                                                         \
+#define SET(opt, value)                                                \
+	do {                                                           \
 		if (curl_easy_setopt(c->curl, opt, value) != CURLE_OK) \
-			goto bad;                                    \
+			goto bad;                                      \
 	} while (0)
 
 int http_client_new(const struct http_client_config *cfg, struct http_client **ret, struct err *e)
@@ -166,7 +166,8 @@ int http_client_new(const struct http_client_config *cfg, struct http_client **r
 	*ret = c;
 	return 0;
 bad:
-	err_set(e, -EINVAL, "%.200s: %s", cfg->url, c->error[0] ? c->error : "a setting is not usable");
+	err_set(e, -EINVAL, "%.200s: %s", cfg->url,
+		c->error[0] ? c->error : "a setting is not usable");
 	http_client_free(c);
 	return -EINVAL;
 }

@@ -21,31 +21,31 @@ struct http_client;
 
 /* Copied.  NULL and 0: default. */
 struct http_client_config {
-	const char *url;             /* "https://array:5989" or with a path; no user in it */
-	const char *unix_path;       /* go to this socket instead of the URL's host */
-	const char *user, *password; /* Basic (RFC 7617); sent at once, not only after a 401 */
-	const char *ca_file;         /* PEM; instead of the system's authorities */
+	const char *url;                  /* "https://array:5989" or with a path; no user in it */
+	const char *unix_path;            /* go to this socket instead of the URL's host */
+	const char *user, *password;      /* Basic (RFC 7617); sent at once, not only after a 401 */
+	const char *ca_file;              /* PEM; instead of the system's authorities */
 	const char *cert_file, *key_file; /* our own certificate */
-	bool insecure;               /* accept any certificate and name */
-	unsigned connect_ms;         /* default 10000 */
+	bool insecure;                    /* accept any certificate and name */
+	unsigned connect_ms;              /* default 10000 */
 };
 
-int http_client_new(const struct http_client_config *c, struct http_client **ret, struct err *e)
-	MUST_CHECK;
+int http_client_new(const struct http_client_config *c, struct http_client **ret,
+		    struct err *e) MUST_CHECK;
 void http_client_free(struct http_client *c);
 DEFINE_AUTO(http_client, http_client_free)
 
 struct http_call {
-	const char *method;             /* "POST" */
-	const char *const *headers;     /* "Name: value", NULL at the end */
+	const char *method;         /* "POST" */
+	const char *const *headers; /* "Name: value", NULL at the end */
 	const char *body;
 	size_t n;
-	unsigned timeout_ms;            /* from here to the last byte; default 60000 */
-	uint64_t answer_bytes;          /* most that may come; default 1 GiB */
-	const atomic_bool *abandon;     /* turns true: give up (seen within a second); or NULL */
+	unsigned timeout_ms;        /* from here to the last byte; default 60000 */
+	uint64_t answer_bytes;      /* most that may come; default 1 GiB */
+	const atomic_bool *abandon; /* turns true: give up (seen within a second); or NULL */
 	void *ctx;
 	/* Called in this order.  A negative return ends the call with that error, and e filled. */
-	int (*status)(void *ctx, unsigned status, struct err *e);              /* or NULL */
+	int (*status)(void *ctx, unsigned status, struct err *e);                     /* or NULL */
 	int (*header)(void *ctx, const char *name, const char *value, struct err *e); /* or NULL */
 	int (*bytes)(void *ctx, const char *p, size_t n, struct err *e);
 };

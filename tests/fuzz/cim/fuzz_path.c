@@ -20,8 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!arena_full(a) && cim_path_print(a, again) && !streq(text, cim_path_print(a, again)))
 		abort();
-	if (cim_path_resolve(p, &t_ns, a, &e) == 0 &&
-	    cim_path_resolve(again, &t_ns, a, &e) == 0 &&
+	if (cim_path_resolve(p, &t_ns, a, &e) == 0 && cim_path_resolve(again, &t_ns, a, &e) == 0 &&
 	    (!cim_path_eq(p, again) || cim_path_hash(p) != cim_path_hash(again)))
 		abort();
 	return 0;

@@ -58,10 +58,10 @@ struct theirs {
 
 static bool known(const char *name, bool *ret_text)
 {
-#define E(id, s, t)                     \
-	if (streq(name, s)) {           \
-		*ret_text = t;          \
-		return true;            \
+#define E(id, s, t)            \
+	if (streq(name, s)) {  \
+		*ret_text = t; \
+		return true;   \
 	}
 	XML_ELEMENTS(E)
 #undef E
@@ -70,8 +70,8 @@ static bool known(const char *name, bool *ret_text)
 
 static int attribute_id(const char *name)
 {
-#define A(id, s)                   \
-	if (streq(name, s))        \
+#define A(id, s)            \
+	if (streq(name, s)) \
 		return A_##id;
 	XML_ATTRS(A)
 #undef A
@@ -144,7 +144,8 @@ static void XMLCALL on_declaration(void *ctx, const XML_Char *version, const XML
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	auto_buf struct buf one = buf_of(8 << 20), pieces = buf_of(8 << 20), other = buf_of(8 << 20);
+	auto_buf struct buf one = buf_of(8 << 20), pieces = buf_of(8 << 20),
+			    other = buf_of(8 << 20);
 	struct theirs t = {.b = &other};
 	const char *p = (const char *)data + 1;
 	enum xml_fail fail;

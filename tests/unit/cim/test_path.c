@@ -20,15 +20,15 @@ TEST(a_path_is_printed_as_it_was_read)
 	static const struct {
 		const char *text, *want; /* want NULL: the same */
 	} t[] = {
-		{"root/t:T_Solo.ID=5", NULL},
-		{"T_Solo.ID=-5", NULL},
-		{"T_Solo", NULL},
-		{"root/t:T_Solo=@", "root/t:T_Solo"},
-		{"/root/t/:T_Solo.ID=5", "root/t:T_Solo.ID=5"},
-		{"//host:5988/root/t:T_Solo.ID=5", NULL},
-		{"T_Port.Kind=\"a,b\",Name=\"q\\\"\\\\.=:\"", NULL},
-		{"T_X.B=true,R=1.5e3", NULL},
-		{"a-b/c:T_Link.From=\"root/t:T_Solo.ID=\\\"x\\\"\"", NULL},
+		{"root/t:T_Solo.ID=5",                               NULL                },
+		{"T_Solo.ID=-5",				     NULL                },
+		{"T_Solo",					   NULL                },
+		{"root/t:T_Solo=@",                                  "root/t:T_Solo"     },
+		{"/root/t/:T_Solo.ID=5",                             "root/t:T_Solo.ID=5"},
+		{"//host:5988/root/t:T_Solo.ID=5",                   NULL                },
+		{"T_Port.Kind=\"a,b\",Name=\"q\\\"\\\\.=:\"",        NULL                },
+		{"T_X.B=true,R=1.5e3",                               NULL                },
+		{"a-b/c:T_Link.From=\"root/t:T_Solo.ID=\\\"x\\\"\"", NULL                },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -43,10 +43,10 @@ TEST(a_path_is_printed_as_it_was_read)
 TEST(what_is_no_path_is_refused_with_a_reason)
 {
 	static const char *const t[] = {
-		"",	    "root/t:",	       ".ID=1",	     "T.",	    "T.ID",    "T.ID=",
-		"T.ID=abc", "T.ID=\"open",     "T.ID=\"a\\", "T.ID=\"a\"b", "T.ID=1,", "T.ID=1,,B=2",
-		"T ID=1",   "//host",	       "///x:T",     "T.=1",	    "5T.A=1",  "T.A=\xff",
-		"T.A=0x",   "root/t:T.A=1;B=2",
+		"",        "root/t:",     ".ID=1",       "T.",         "T.ID",
+		"T.ID=",   "T.ID=abc",    "T.ID=\"open", "T.ID=\"a\\", "T.ID=\"a\"b",
+		"T.ID=1,", "T.ID=1,,B=2", "T ID=1",      "//host",     "///x:T",
+		"T.=1",    "5T.A=1",      "T.A=\xff",    "T.A=0x",     "root/t:T.A=1;B=2",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -127,12 +127,12 @@ TEST(what_does_not_fit_the_class_is_refused)
 		int want;
 		const char *says;
 	} t[] = {
-		{"T_None.ID=1", -ENOENT, "T_None"},
-		{"T_Solo.ID=\"x\"", -EINVAL, "key ID"},
-		{"T_Solo.ID=1,id=2", -EINVAL, "twice"},
-		{"T_Solo.Nr=1", -EINVAL, "no key \"Nr\""},
-		{"T_Link.From=5", -EINVAL, "key From"},
-		{"T_Link.From=\"T_None.X=1\"", -EINVAL, "T_None"},
+		{"T_None.ID=1",                -ENOENT, "T_None"       },
+		{"T_Solo.ID=\"x\"",            -EINVAL, "key ID"       },
+		{"T_Solo.ID=1,id=2",           -EINVAL, "twice"        },
+		{"T_Solo.Nr=1",                -EINVAL, "no key \"Nr\""},
+		{"T_Link.From=5",              -EINVAL, "key From"     },
+		{"T_Link.From=\"T_None.X=1\"", -EINVAL, "T_None"       },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {

@@ -13,39 +13,39 @@ TEST(a_value_is_the_whole_text_and_fits_its_type)
 		bool ok;
 		uint64_t want; /* the bits of u or i */
 	} t[] = {
-		{CIM_UINT8, "255", true, 255},
-		{CIM_UINT8, "256", false, 0},
-		{CIM_UINT8, "-0", true, 0},
-		{CIM_UINT8, "-1", false, 0},
-		{CIM_UINT16, "007", true, 7},
-		{CIM_UINT16, "0xFFff", true, 65535},
-		{CIM_UINT16, "+5", true, 5},
-		{CIM_UINT16, "5 ", false, 0},
-		{CIM_UINT16, "", false, 0},
-		{CIM_UINT16, "-", false, 0},
-		{CIM_UINT16, "0x", false, 0},
-		{CIM_UINT64, "18446744073709551615", true, UINT64_MAX},
-		{CIM_UINT64, "18446744073709551616", false, 0},
-		{CIM_SINT8, "-128", true, (uint64_t)-128},
-		{CIM_SINT8, "-129", false, 0},
-		{CIM_SINT8, "128", false, 0},
-		{CIM_SINT64, "-9223372036854775808", true, (uint64_t)INT64_MIN},
-		{CIM_SINT64, "-9223372036854775809", false, 0},
-		{CIM_SINT64, "9223372036854775808", false, 0},
-		{CIM_BOOLEAN, "TRUE", true, 1},
-		{CIM_BOOLEAN, "false", true, 0},
-		{CIM_BOOLEAN, "1", false, 0},
-		{CIM_CHAR16, "A", true, 'A'},
-		{CIM_CHAR16, "\xe2\x82\xac", true, 0x20ac},
-		{CIM_CHAR16, "ab", false, 0},
-		{CIM_CHAR16, "\xf0\x9f\x98\x80", false, 0},
-		{CIM_REF, "root/t:T_Solo.ID=1", false, 0},
-		{CIM_STRING, "\x01", false, 0},
-		{CIM_DATETIME, "20260101", false, 0},
-		{CIM_REAL32, "1e99", false, 0},
-		{CIM_REAL64, ".", false, 0},
-		{CIM_REAL64, "1e", false, 0},
-		{CIM_REAL64, "0x1p3", false, 0},
+		{CIM_UINT8,    "255",                  true,  255                },
+		{CIM_UINT8,    "256",                  false, 0                  },
+		{CIM_UINT8,    "-0",                   true,  0                  },
+		{CIM_UINT8,    "-1",                   false, 0                  },
+		{CIM_UINT16,   "007",                  true,  7                  },
+		{CIM_UINT16,   "0xFFff",               true,  65535              },
+		{CIM_UINT16,   "+5",                   true,  5                  },
+		{CIM_UINT16,   "5 ",                   false, 0                  },
+		{CIM_UINT16,   "",                     false, 0                  },
+		{CIM_UINT16,   "-",                    false, 0                  },
+		{CIM_UINT16,   "0x",                   false, 0                  },
+		{CIM_UINT64,   "18446744073709551615", true,  UINT64_MAX         },
+		{CIM_UINT64,   "18446744073709551616", false, 0                  },
+		{CIM_SINT8,    "-128",                 true,  (uint64_t)-128     },
+		{CIM_SINT8,    "-129",                 false, 0                  },
+		{CIM_SINT8,    "128",                  false, 0                  },
+		{CIM_SINT64,   "-9223372036854775808", true,  (uint64_t)INT64_MIN},
+		{CIM_SINT64,   "-9223372036854775809", false, 0                  },
+		{CIM_SINT64,   "9223372036854775808",  false, 0                  },
+		{CIM_BOOLEAN,  "TRUE",                 true,  1                  },
+		{CIM_BOOLEAN,  "false",                true,  0                  },
+		{CIM_BOOLEAN,  "1",                    false, 0                  },
+		{CIM_CHAR16,   "A",                    true,  'A'                },
+		{CIM_CHAR16,   "\xe2\x82\xac",         true,  0x20ac             },
+		{CIM_CHAR16,   "ab",                   false, 0                  },
+		{CIM_CHAR16,   "\xf0\x9f\x98\x80",     false, 0                  },
+		{CIM_REF,      "root/t:T_Solo.ID=1",   false, 0                  },
+		{CIM_STRING,   "\x01",                 false, 0                  },
+		{CIM_DATETIME, "20260101",             false, 0                  },
+		{CIM_REAL32,   "1e99",                 false, 0                  },
+		{CIM_REAL64,   ".",                    false, 0                  },
+		{CIM_REAL64,   "1e",                   false, 0                  },
+		{CIM_REAL64,   "0x1p3",                false, 0                  },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -66,7 +66,13 @@ TEST(real_numbers_are_read_in_all_their_forms)
 	static const struct {
 		const char *text;
 		double want;
-	} t[] = {{"1", 1}, {"-.5", -.5}, {"2.", 2}, {"1.5E3", 1500}, {"+1e-2", .01}};
+	} t[] = {
+		{"1",     1   },
+                {"-.5",   -.5 },
+                {"2.",    2   },
+                {"1.5E3", 1500},
+                {"+1e-2", .01 }
+        };
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		struct cim_value v;
@@ -78,8 +84,11 @@ TEST(real_numbers_are_read_in_all_their_forms)
 
 TEST(an_untyped_key_takes_the_type_that_the_class_says)
 {
-	struct cim_value v = {
-		.type = CIM_UNTYPED, .kind = CIM_V_SCALAR, .hint = CIM_HINT_STRING, .n = 2, .s = "42"};
+	struct cim_value v = {.type = CIM_UNTYPED,
+			      .kind = CIM_V_SCALAR,
+			      .hint = CIM_HINT_STRING,
+			      .n = 2,
+			      .s = "42"};
 	struct cim_value null = cim_null(CIM_UNTYPED);
 	struct err e = {0};
 
@@ -158,29 +167,29 @@ TEST(a_datetime_is_25_characters_of_the_right_kind)
 		const char *text;
 		bool ok;
 	} t[] = {
-		{"20261121071530.123456+060", true},
-		{"20261121071530.123456-999", true},
-		{"20240229000000.000000+000", true},
+		{"20261121071530.123456+060", true },
+		{"20261121071530.123456-999", true },
+		{"20240229000000.000000+000", true },
 		{"20230229000000.000000+000", false},
 		{"20261321000000.000000+000", false},
 		{"20261100000000.000000+000", false},
 		{"20261121240000.000000+000", false},
 		{"20261121006000.000000+000", false},
 		{"20261121000060.000000+000", false},
-		{"2026112107****.******+000", true},
+		{"2026112107****.******+000", true },
 		{"2026112107**30.******+000", false},
-		{"20261121071530.123***+000", true},
+		{"20261121071530.123***+000", true },
 		{"20261121071530.1*3456+000", false},
 		{"2026112107153*.123456+000", false},
 		{"20261121071530.12345 +000", false},
 		{"20261121071530,123456+000", false},
 		{"20261121071530.123456 000", false},
-		{"00000012235959.999999:000", true},
+		{"00000012235959.999999:000", true },
 		{"00000012235959.999999:001", false},
-		{"99999999******.******:000", true},
+		{"99999999******.******:000", true },
 		{"00000012245959.999999:000", false},
-		{"00000012235959.999999:00", false},
-		{"", false},
+		{"00000012235959.999999:00",  false},
+		{"",			  false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -196,13 +205,13 @@ TEST(a_moment_is_written_as_the_calendar_has_it)
 		int64_t us;
 		const char *want;
 	} t[] = {
-		{0, "19700101000000.000000+000"},
-		{-1, "19691231235959.999999+000"},
-		{951782400000000, "20000229000000.000000+000"},
-		{1795245330123456, "20261121071530.123456+000"},
+		{0,                  "19700101000000.000000+000"},
+		{-1,                 "19691231235959.999999+000"},
+		{951782400000000,    "20000229000000.000000+000"},
+		{1795245330123456,   "20261121071530.123456+000"},
 		{253402300799999999, "99991231235959.999999+000"},
-		{INT64_MAX, "99991231235959.999999+000"},
-		{INT64_MIN, "00000301000000.000000+000"},
+		{INT64_MAX,          "99991231235959.999999+000"},
+		{INT64_MIN,          "00000301000000.000000+000"},
 	};
 	char at[26];
 
@@ -224,17 +233,17 @@ TEST(a_moment_is_read_from_any_time_zone)
 		bool ok;
 		int64_t us;
 	} t[] = {
-		{"19700101000000.000000+000", true, 0},
-		{"19700101010000.000000+060", true, 0},
-		{"19691231233000.000000-030", true, 0},
-		{"20000229000000.000000+000", true, 951782400000000},
-		{"00000101000000.000000+000", true, -62167219200000000},
-		{"00000301000000.000000+000", true, -62162035200000000},
-		{"99991231235959.999999+000", true, 253402300799999999},
-		{"2000022900****.******+000", false, 0},
-		{"00000001010101.000001:000", false, 0},
-		{"20000230000000.000000+000", false, 0},
-		{"2000", false, 0},
+		{"19700101000000.000000+000", true,  0                 },
+		{"19700101010000.000000+060", true,  0                 },
+		{"19691231233000.000000-030", true,  0                 },
+		{"20000229000000.000000+000", true,  951782400000000   },
+		{"00000101000000.000000+000", true,  -62167219200000000},
+		{"00000301000000.000000+000", true,  -62162035200000000},
+		{"99991231235959.999999+000", true,  253402300799999999},
+		{"2000022900****.******+000", false, 0                 },
+		{"00000001010101.000001:000", false, 0                 },
+		{"20000230000000.000000+000", false, 0                 },
+		{"2000",                      false, 0                 },
 	};
 	int64_t us;
 

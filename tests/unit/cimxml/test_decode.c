@@ -4,16 +4,20 @@
 #include "cimxml/decode.h"
 #include "test.h"
 
-#define HEAD    "<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\">" \
-		"<MESSAGE ID=\"42\" PROTOCOLVERSION=\"1.0\"><SIMPLEREQ>"
-#define TAIL    "</SIMPLEREQ></MESSAGE></CIM>"
-#define NS      "<LOCALNAMESPACEPATH><NAMESPACE NAME=\"root\"/><NAMESPACE NAME=\"t\"/></LOCALNAMESPACEPATH>"
+#define HEAD                                                                                       \
+	"<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\">" \
+	"<MESSAGE ID=\"42\" PROTOCOLVERSION=\"1.0\"><SIMPLEREQ>"
+#define TAIL "</SIMPLEREQ></MESSAGE></CIM>"
+#define NS                                                          \
+	"<LOCALNAMESPACEPATH><NAMESPACE NAME=\"root\"/><NAMESPACE " \
+	"NAME=\"t\"/></LOCALNAMESPACEPATH>"
 #define I(m, x) HEAD "<IMETHODCALL NAME=\"" m "\">" NS x "</IMETHODCALL>" TAIL
 #define P(n, x) "<IPARAMVALUE NAME=\"" n "\">" x "</IPARAMVALUE>"
 #define V(x)    "<VALUE>" x "</VALUE>"
 #define C(n)    "<CLASSNAME NAME=\"" n "\"/>"
-#define IN(n)   "<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"ID\"><KEYVALUE VALUETYPE=\"numeric\">" n \
-		"</KEYVALUE></KEYBINDING></INSTANCENAME>"
+#define IN(n)                                                                   \
+	"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"ID\"><KEYVALUE " \
+	"VALUETYPE=\"numeric\">" n "</KEYVALUE></KEYBINDING></INSTANCENAME>"
 
 struct given {
 	struct arena *a;
@@ -55,34 +59,34 @@ TEST(what_is_no_cim_operation_is_refused_in_http)
 		unsigned status;
 		const char *cim_error;
 	} t[] = {
-		{"", 400, "request-not-well-formed"},
-		{"no xml", 400, "request-not-well-formed"},
-		{HEAD, 400, "request-not-well-formed"},
-		{HEAD "\xff" TAIL, 400, "request-not-valid"},
-		{"<CIM>&amp;", 400, "request-not-valid"},
-		{"<A/>", 400, "request-not-valid"},
-		{"<!DOCTYPE CIM [<!ENTITY a \"aa\">]><CIM/>", 400, "request-not-valid"},
-		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"/>", 400, "request-not-valid"},
-		{"<CIM CIMVERSION=\"3.0\" DTDVERSION=\"2.0\"><MESSAGE/></CIM>", 501,
-		 "unsupported-cim-version"},
-		{"<CIM CIMVERSION=\"2.8\" DTDVERSION=\"1.0\"><MESSAGE/></CIM>", 501,
-		 "unsupported-dtd-version"},
+		{"",							      400,     "request-not-well-formed"								 },
+		{"no xml",							400,     "request-not-well-formed"								 },
+		{HEAD,							    400,     "request-not-well-formed"								 },
+		{HEAD "\xff" TAIL,						400,     "request-not-valid"								       },
+		{"<CIM>&amp;",						    400,     "request-not-valid"								       },
+		{"<A/>",							  400,     "request-not-valid"								       },
+		{"<!DOCTYPE CIM [<!ENTITY a \"aa\">]><CIM/>",                     400,     "request-not-valid"                                                                       },
+		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"/>",                  400,     "request-not-valid"                                                                       },
+		{"<CIM CIMVERSION=\"3.0\" DTDVERSION=\"2.0\"><MESSAGE/></CIM>",   501,
+		 "unsupported-cim-version"																	   },
+		{"<CIM CIMVERSION=\"2.8\" DTDVERSION=\"1.0\"><MESSAGE/></CIM>",   501,
+		 "unsupported-dtd-version"																	   },
 		{"<CIM CIMVERSION=\"2.8\" DTDVERSION=\"2.3.1\"><MESSAGE/></CIM>", 400,
+		 "request-not-valid"																		 },
+		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"1\" "
+		 "PROTOCOLVERSION=\"2.0\"/>"
+		 "</CIM>",								501,								 "unsupported-protocol-version"											},
+		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"1\" "
+		 "PROTOCOLVERSION=\"1.0\">"
+		 "<MULTIREQ/></MESSAGE></CIM>",							       400,								       "header-mismatch"																       },
+		{HEAD "<IMETHODCALL NAME=\"GetClass\"/>" TAIL,                                              400,"request-not-valid"},
+		{HEAD "<IMETHODCALL>" NS "</IMETHODCALL>" TAIL,                                            400,								     "request-not-valid"																											    },
+		{HEAD "<IMETHODCALL NAME=\"GetClass\">stray text" NS "</IMETHODCALL>" TAIL,                                            400,
 		 "request-not-valid"},
-		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"1\" PROTOCOLVERSION=\"2.0\"/>"
-		 "</CIM>",
-		 501, "unsupported-protocol-version"},
-		{"<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"1\" PROTOCOLVERSION=\"1.0\">"
-		 "<MULTIREQ/></MESSAGE></CIM>",
-		 400, "header-mismatch"},
-		{HEAD "<IMETHODCALL NAME=\"GetClass\"/>" TAIL, 400, "request-not-valid"},
-		{HEAD "<IMETHODCALL>" NS "</IMETHODCALL>" TAIL, 400, "request-not-valid"},
-		{HEAD "<IMETHODCALL NAME=\"GetClass\">stray text" NS "</IMETHODCALL>" TAIL, 400,
-		 "request-not-valid"},
-		{I("GetClass", "<BLINK/>"), 400, "request-not-valid"},
-		{I("GetClass", V("x")), 400, "request-not-valid"},
-		{HEAD "<METHODCALL NAME=\"M\">" NS "</METHODCALL>" TAIL, 400, "request-not-valid"},
-		{HEAD TAIL, 400, "request-not-valid"},
+		{I("GetClass",					     "<BLINK/>"),						    400,																																											       "request-not-valid"},
+		{I("GetClass",							    V("x")),400,"request-not-valid"},
+		{HEAD "<METHODCALL NAME=\"M\">" NS "</METHODCALL>" TAIL,400,     "request-not-valid"																																										   },
+		{HEAD TAIL,          400,                  "request-not-valid"										    },
 	};
 	struct given g = setup();
 
@@ -102,24 +106,29 @@ TEST(a_wrong_operation_is_answered_as_a_cim_error)
 		enum cim_status status;
 		const char *says;
 	} t[] = {
-		{I("GetFlass", ""), CIM_ERR_NOT_SUPPORTED, "GetFlass"},
-		{I("GetClass", P("Colour", V("red"))), CIM_ERR_INVALID_PARAMETER, "Colour"},
-		{I("GetClass", P("ResultClass", C("T_Solo"))), CIM_ERR_INVALID_PARAMETER,
+		{I("GetFlass",               ""),                      CIM_ERR_NOT_SUPPORTED,                              "GetFlass"},
+		{I("GetClass",                          P("Colour",                                       V("red"))),                                                      CIM_ERR_INVALID_PARAMETER, "Colour"},
+		{I("GetClass", P("ResultClass",                 C("T_Solo"))),              CIM_ERR_INVALID_PARAMETER,
 		 "ResultClass"},
-		{I("GetClass", P("ClassName", C("A")) P("classname", C("A"))),
+		{I("GetClass",           P("ClassName",      C("A")) P("classname",                  C("A"))),
 		 CIM_ERR_INVALID_PARAMETER, "twice"},
-		{I("GetClass", P("LocalOnly", V("maybe"))), CIM_ERR_INVALID_PARAMETER, "LocalOnly"},
-		{I("GetClass", P("PropertyList", V("Name"))), CIM_ERR_INVALID_PARAMETER, "list"},
-		{I("GetInstance", P("InstanceName", C("T_Solo"))), CIM_ERR_INVALID_PARAMETER,
+		{I("GetClass",                          P("LocalOnly",                                       V("maybe"))),								  CIM_ERR_INVALID_PARAMETER, "LocalOnly"},
+		{I("GetClass",                  P("PropertyList",                            V("Name"))),								       CIM_ERR_INVALID_PARAMETER, "list"},
+		{I("GetInstance",               P("InstanceName", C("T_Solo"))), CIM_ERR_INVALID_PARAMETER,
 		 "InstanceName"},
-		{I("PullInstances", P("MaxObjectCount", V("-1"))), CIM_ERR_INVALID_PARAMETER,
+		{I("PullInstances",               P("MaxObjectCount",                                       V("-1"))),									      CIM_ERR_INVALID_PARAMETER,
 		 "MaxObjectCount"},
-		{HEAD "<METHODCALL NAME=\"M\"><LOCALCLASSPATH>" NS C("T_Solo") "</LOCALCLASSPATH>"
-		 "<PARAMVALUE NAME=\"a\">" V("1") "</PARAMVALUE><PARAMVALUE NAME=\"A\"/></METHODCALL>" TAIL,
-		 CIM_ERR_INVALID_PARAMETER, "twice"},
-		{HEAD "<METHODCALL NAME=\"M\"><LOCALCLASSPATH>" NS C("T_Solo") "</LOCALCLASSPATH>"
-		 "<PARAMVALUE NAME=\"Goal\" EmbeddedObject=\"instance\">" V("&lt;INSTANCE") "</PARAMVALUE></METHODCALL>" TAIL,
-		 CIM_ERR_INVALID_PARAMETER, "Goal"},
+		{HEAD "<METHODCALL NAME=\"M\"><LOCALCLASSPATH>" NS C(
+			 "T_Solo") "</LOCALCLASSPATH>"
+				   "<PARAMVALUE NAME=\"a\">" V(
+					   "1") "</PARAMVALUE><PARAMVALUE "
+						"NAME=\"A\"/></METHODCALL>" TAIL,
+		 CIM_ERR_INVALID_PARAMETER,"twice"},
+		{HEAD "<METHODCALL NAME=\"M\"><LOCALCLASSPATH>" NS C(
+			 "T_Solo") "</LOCALCLASSPATH>"
+				   "<PARAMVALUE NAME=\"Goal\" EmbeddedObject=\"instance\">" V(
+					   "&lt;INSTANCE") "</PARAMVALUE></METHODCALL>" TAIL,
+		 CIM_ERR_INVALID_PARAMETER,      "Goal"                                          },
 	};
 	struct given g = setup();
 
@@ -156,11 +165,13 @@ TEST(enumerate_instances_with_all_it_can_have)
 	struct given g = setup();
 	struct cim_request *rq = &g.rq.rq;
 
-	CHECK(decoded(&g, I("EnumerateInstances",
-			    P("CLASSNAME", C("T_Port")) P("localonly", V("FALSE"))
-			    P("DeepInheritance", V("true")) P("IncludeQualifiers", V("False"))
-			    P("IncludeClassOrigin", V("TRUE"))
-			    P("PropertyList", "<VALUE.ARRAY>" V("Name") V("Nonsense") "</VALUE.ARRAY>"))));
+	CHECK(decoded(
+		&g, I("EnumerateInstances",
+		      P("CLASSNAME", C("T_Port")) P("localonly", V("FALSE")) P("DeepInheritance",
+									       V("true"))
+			      P("IncludeQualifiers", V("False")) P("IncludeClassOrigin", V("TRUE"))
+				      P("PropertyList", "<VALUE.ARRAY>" V("Name")
+								V("Nonsense") "</VALUE.ARRAY>"))));
 	CHECK_STR(rq->class_name, "T_Port");
 	CHECK_INT(rq->local_only, CIM_FALSE);
 	CHECK_INT(rq->deep, CIM_TRUE);
@@ -178,7 +189,8 @@ TEST(no_property_list_and_an_empty_one_differ)
 
 	CHECK(decoded(&g, I("EnumerateInstances", P("ClassName", C("X")) P("PropertyList", ""))));
 	CHECK(!g.rq.rq.has_props);
-	CHECK(decoded(&g, I("EnumerateInstances", P("PropertyList", "<VALUE.ARRAY></VALUE.ARRAY>"))));
+	CHECK(decoded(&g,
+		      I("EnumerateInstances", P("PropertyList", "<VALUE.ARRAY></VALUE.ARRAY>"))));
 	CHECK(g.rq.rq.has_props);
 	CHECK_INT(g.rq.rq.n_props, 0);
 	teardown(&g);
@@ -205,20 +217,23 @@ TEST(a_path_may_hold_references_and_come_in_all_its_forms)
 	static const struct {
 		const char *xml, *want;
 	} t[] = {
-		{IN("5"), "T_Solo.ID=5"},
-		{"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYVALUE VALUETYPE=\"string\">x</KEYVALUE></INSTANCENAME>",
-		 "T_Solo=\"x\""},
-		{"<LOCALINSTANCEPATH>" NS IN("5") "</LOCALINSTANCEPATH>", "root/t:T_Solo.ID=5"},
-		{"<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS "</NAMESPACEPATH>" IN("5") "</INSTANCEPATH>",
-		 "//h/root/t:T_Solo.ID=5"},
-		{"<VALUE.REFERENCE>" IN("5") "</VALUE.REFERENCE>", "T_Solo.ID=5"},
-		{"<INSTANCENAME CLASSNAME=\"T_Link\"><KEYBINDING NAME=\"From\"><VALUE.REFERENCE>" IN("1")
-		 "</VALUE.REFERENCE></KEYBINDING><KEYBINDING NAME=\"To\"><VALUE.REFERENCE><LOCALINSTANCEPATH>"
-		 NS IN("2") "</LOCALINSTANCEPATH></VALUE.REFERENCE></KEYBINDING></INSTANCENAME>",
-		 "T_Link.From=\"T_Solo.ID=1\",To=\"root/t:T_Solo.ID=2\""},
-		{"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"B\"><KEYVALUE VALUETYPE=\"boolean\">TRUE"
-		 "</KEYVALUE></KEYBINDING></INSTANCENAME>",
-		 "T_Solo.B=TRUE"},
+		{IN("5"),						  "T_Solo.ID=5"					  },
+		{"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYVALUE "
+		 "VALUETYPE=\"string\">x</KEYVALUE></INSTANCENAME>",							 "T_Solo=\"x\""							       },
+		{"<LOCALINSTANCEPATH>" NS IN("5") "</LOCALINSTANCEPATH>",                                                        "root/t:T_Solo.ID=5"},
+		{"<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS
+		 "</NAMESPACEPATH>" IN("5") "</INSTANCEPATH>",
+		 "//h/root/t:T_Solo.ID=5"							 },
+		{"<VALUE.REFERENCE>" IN("5") "</VALUE.REFERENCE>",                                                        "T_Solo.ID=5"      },
+		{"<INSTANCENAME CLASSNAME=\"T_Link\"><KEYBINDING "
+		 "NAME=\"From\"><VALUE.REFERENCE>" IN(
+			 "1") "</VALUE.REFERENCE></KEYBINDING><KEYBINDING "
+			      "NAME=\"To\"><VALUE.REFERENCE><LOCALINSTANCEPATH>" NS
+				      IN("2") "</LOCALINSTANCEPATH></VALUE.REFERENCE></"
+					      "KEYBINDING></INSTANCENAME>",							"T_Link.From=\"T_Solo.ID=1\",To=\"root/t:T_Solo.ID=2\""													 },
+		{"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"B\"><KEYVALUE "
+		 "VALUETYPE=\"boolean\">TRUE"
+		 "</KEYVALUE></KEYBINDING></INSTANCENAME>","T_Solo.B=TRUE"},
 	};
 	struct given g = setup();
 
@@ -238,9 +253,11 @@ TEST(backslashes_and_slashes_in_a_namespace_make_no_difference)
 {
 	struct given g = setup();
 
-	CHECK(decoded(&g, HEAD "<IMETHODCALL NAME=\"EnumerateClassNames\"><LOCALNAMESPACEPATH>"
-			       "<NAMESPACE NAME=\"\\root\"/><NAMESPACE NAME=\"a\\b/\"/><NAMESPACE NAME=\"\"/>"
-			       "</LOCALNAMESPACEPATH></IMETHODCALL>" TAIL));
+	CHECK(decoded(
+		&g,
+		HEAD "<IMETHODCALL NAME=\"EnumerateClassNames\"><LOCALNAMESPACEPATH>"
+		     "<NAMESPACE NAME=\"\\root\"/><NAMESPACE NAME=\"a\\b/\"/><NAMESPACE NAME=\"\"/>"
+		     "</LOCALNAMESPACEPATH></IMETHODCALL>" TAIL));
 	CHECK_STR(g.rq.rq.ns, "root/a/b");
 	teardown(&g);
 }
@@ -250,14 +267,45 @@ TEST(wbemcli_sends_qualifiers_and_origins_inside_an_instance)
 	struct given g = setup();
 	struct cim_raw_instance *i;
 
-	CHECK(decoded(&g, I("CreateInstance", P("NewInstance",
-		"<INSTANCE CLASSNAME=\"T_Port\"><QUALIFIER NAME=\"Abstract\" TYPE=\"boolean\">" V("TRUE") "</QUALIFIER>"
-		"<PROPERTY NAME=\"Number\" CLASSORIGIN=\"T_Port\" PROPAGATED=\"true\" TYPE=\"uint16\">"
-		"<QUALIFIER NAME=\"Key\" TYPE=\"boolean\">" V("TRUE") "</QUALIFIER>" V("9") "</PROPERTY>"
-		"<PROPERTY.ARRAY NAME=\"Tags\" TYPE=\"string\"><VALUE.ARRAY>" V("a") "<VALUE.NULL/>"
-		V("b &lt; c") "</VALUE.ARRAY></PROPERTY.ARRAY>"
-		"<PROPERTY.REFERENCE NAME=\"To\" REFERENCECLASS=\"T_Solo\"><VALUE.REFERENCE>" IN("1")
-		"</VALUE.REFERENCE></PROPERTY.REFERENCE><PROPERTY NAME=\"Caption\" TYPE=\"string\"/></INSTANCE>"))));
+	CHECK(decoded(&g, I("CreateInstance",
+			    P("NewInstance",
+			      "<INSTANCE CLASSNAME=\"T_Port\"><QUALIFIER NAME=\"Abstract\" "
+			      "TYPE=\"boolean\">" V(
+				      "TRUE") "</QUALIFIER>"
+					      "<PROPERTY NAME=\"Number\" CLASSORIGIN=\"T_Port\" "
+					      "PROPAGATED=\"true\" TYPE=\"uint16\">"
+					      "<QUALIFIER NAME=\"Key\" TYPE=\"boolean\">" V("TRUE") "</QUALIFIER>" V(
+						      "9") "</PROPERTY>"
+							   "<PROPERTY.ARRAY NAME=\"Tags\" "
+							   "TYPE=\"string\"><VALUE.ARRAY>" V("a") "<VALUE.NULL/>" V(
+								   "b &lt; c") "</VALUE.ARRAY></"
+									       "PROPERTY.ARRAY>"
+									       "<PROPERTY."
+									       "REFERENCE "
+									       "NAME=\"To\" "
+									       "REFERENCECLASS=\"T_"
+									       "Solo\"><VALUE."
+									       "REFERENCE>" IN(
+										       "1") "</"
+											    "VALUE."
+											    "REFERE"
+											    "NCE></"
+											    "PROPER"
+											    "TY."
+											    "REFERE"
+											    "NCE><"
+											    "PROPER"
+											    "TY "
+											    "NAME="
+											    "\"Capt"
+											    "ion\" "
+											    "TYPE="
+											    "\"stri"
+											    "ng\"/"
+											    "></"
+											    "INSTAN"
+											    "CE"
+											    ">"))));
 	i = g.rq.rq.instance;
 	CHECK_STR(i->class_name, "T_Port");
 	CHECK_INT(i->n_props, 4);
@@ -277,36 +325,73 @@ TEST(modify_instance_names_what_it_modifies)
 {
 	struct given g = setup();
 
-	CHECK(decoded(&g, I("ModifyInstance", P("ModifiedInstance",
-		"<VALUE.NAMEDINSTANCE>" IN("5") "<INSTANCE CLASSNAME=\"T_Solo\"></INSTANCE></VALUE.NAMEDINSTANCE>")
-		P("PropertyList", "<VALUE.ARRAY>" V("ID") "</VALUE.ARRAY>"))));
+	CHECK(decoded(
+		&g,
+		I("ModifyInstance",
+		  P("ModifiedInstance",
+		    "<VALUE.NAMEDINSTANCE>" IN(
+			    "5") "<INSTANCE CLASSNAME=\"T_Solo\"></INSTANCE></VALUE.NAMEDINSTANCE>")
+			  P("PropertyList", "<VALUE.ARRAY>" V("ID") "</VALUE.ARRAY>"))));
 	CHECK_STR(cim_path_print(g.a, g.rq.rq.path), "T_Solo.ID=5");
 	CHECK_STR(g.rq.rq.instance->class_name, "T_Solo");
 	CHECK_INT(g.rq.rq.n_props, 1);
 	teardown(&g);
 }
 
-#define EMBEDDED "&lt;INSTANCE CLASSNAME=&quot;T_Set&quot;&gt;&lt;PROPERTY NAME=&quot;A&quot; TYPE=&quot;uint8&quot;&gt;" \
-		 "&lt;VALUE&gt;7&lt;/VALUE&gt;&lt;/PROPERTY&gt;&lt;/INSTANCE&gt;"
+#define EMBEDDED                                                                       \
+	"&lt;INSTANCE CLASSNAME=&quot;T_Set&quot;&gt;&lt;PROPERTY NAME=&quot;A&quot; " \
+	"TYPE=&quot;uint8&quot;&gt;"                                                   \
+	"&lt;VALUE&gt;7&lt;/VALUE&gt;&lt;/PROPERTY&gt;&lt;/INSTANCE&gt;"
 
 TEST(a_method_call_brings_parameters_of_every_kind)
 {
 	struct given g = setup();
 	struct cim_named *p;
 
-	CHECK(decoded(&g, HEAD "<METHODCALL NAME=\"Move\"><LOCALINSTANCEPATH>" NS IN("5") "</LOCALINSTANCEPATH>"
-		"<PARAMVALUE NAME=\"n\" PARAMTYPE=\"uint32\">" V("1") "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"list\"><VALUE.ARRAY>" V("1") V("2") "</VALUE.ARRAY></PARAMVALUE>"
-		"<PARAMVALUE NAME=\"ref\" PARAMTYPE=\"reference\"><VALUE.REFERENCE>" IN("6") "</VALUE.REFERENCE></PARAMVALUE>"
-		"<PARAMVALUE NAME=\"refs\" PARAMTYPE=\"reference\"><VALUE.REFARRAY><VALUE.REFERENCE>" IN("7")
-		"</VALUE.REFERENCE></VALUE.REFARRAY></PARAMVALUE>"
-		"<PARAMVALUE NAME=\"bare\">" IN("8") "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"class\">" C("T_Port") "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"marked\" EMBEDDEDOBJECT=\"instance\">" V(EMBEDDED) "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"unmarked\">" V(EMBEDDED) "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"text\">" V("&lt;INSTANCE of what?") "</PARAMVALUE>"
-		"<PARAMVALUE NAME=\"null\" PARAMTYPE=\"string\"/>"
-		"</METHODCALL>" TAIL));
+	CHECK(decoded(
+		&g,
+		HEAD "<METHODCALL NAME=\"Move\"><LOCALINSTANCEPATH>" NS IN(
+			"5") "</LOCALINSTANCEPATH>"
+			     "<PARAMVALUE NAME=\"n\" PARAMTYPE=\"uint32\">" V(
+				     "1") "</PARAMVALUE>"
+					  "<PARAMVALUE NAME=\"list\"><VALUE.ARRAY>" V("1") V(
+						  "2") "</VALUE.ARRAY></PARAMVALUE>"
+						       "<PARAMVALUE NAME=\"ref\" "
+						       "PARAMTYPE=\"reference\"><VALUE."
+						       "REFERENCE>" IN(
+							       "6") "</VALUE.REFERENCE></"
+								    "PARAMVALUE>"
+								    "<PARAMVALUE NAME=\"refs\" "
+								    "PARAMTYPE=\"reference\"><"
+								    "VALUE.REFARRAY><VALUE."
+								    "REFERENCE>" IN(
+									    "7") "</"
+										 "VALUE.REFERENCE><"
+										 "/VALUE.REFARRAY><"
+										 "/PARAMVALUE>"
+										 "<PARAMVALUE "
+										 "NAME="
+										 "\"bare\">" IN(
+											 "8") "</"
+											      "PARA"
+											      "MVAL"
+											      "UE>"
+											      "<PAR"
+											      "AMVA"
+											      "LUE "
+											      "NAME"
+											      "=\"c"
+											      "lass"
+											      "\""
+											      ">" C("T_Port") "</PARAMVALUE>"
+													      "<PARAMVALUE NAME=\"marked\" EMBEDDEDOBJECT=\"instance\">" V(
+														      EMBEDDED) "</PARAMVALUE>"
+																"<PARAMVALUE NAME=\"unmarked\">" V(
+																	EMBEDDED) "</PARAMVALUE>"
+																		  "<PARAMVALUE NAME=\"text\">" V(
+																			  "&lt;INSTANCE of what?") "</PARAMVALUE>"
+																						   "<PARAMVALUE NAME=\"null\" PARAMTYPE=\"string\"/>"
+																						   "</METHODCALL>" TAIL));
 	CHECK(g.rq.extrinsic);
 	CHECK_INT(g.rq.rq.op, CIM_OP_INVOKE_METHOD);
 	CHECK_STR(g.rq.rq.method, "Move");
@@ -339,14 +424,18 @@ TEST(pull_operations_are_decoded)
 	struct given g = setup();
 	struct cim_request *rq = &g.rq.rq;
 
-	CHECK(decoded(&g, I("OpenEnumerateInstances", P("ClassName", C("T_Port")) P("OperationTimeout", V("30"))
-		P("MaxObjectCount", V("100")) P("ContinueOnError", V("FALSE")) P("FilterQueryLanguage", V("DMTF:FQL"))
-		P("FilterQuery", V("Number = 1")))));
-	CHECK(rq->has_timeout && rq->timeout_s == 30 && rq->has_max_objects && rq->max_objects == 100);
+	CHECK(decoded(&g, I("OpenEnumerateInstances",
+			    P("ClassName", C("T_Port")) P("OperationTimeout", V("30"))
+				    P("MaxObjectCount", V("100")) P("ContinueOnError", V("FALSE"))
+					    P("FilterQueryLanguage", V("DMTF:FQL"))
+						    P("FilterQuery", V("Number = 1")))));
+	CHECK(rq->has_timeout && rq->timeout_s == 30 && rq->has_max_objects &&
+	      rq->max_objects == 100);
 	CHECK_INT(rq->continue_on_error, CIM_FALSE);
 	CHECK_STR(rq->query_lang, "DMTF:FQL");
 	CHECK_STR(rq->query, "Number = 1");
-	CHECK(decoded(&g, I("PullInstancesWithPath", P("EnumerationContext", V("c-1")) P("MaxObjectCount", V("0")))));
+	CHECK(decoded(&g, I("PullInstancesWithPath",
+			    P("EnumerationContext", V("c-1")) P("MaxObjectCount", V("0")))));
 	CHECK_STR(rq->context, "c-1");
 	CHECK(rq->has_max_objects && rq->max_objects == 0 && !rq->has_timeout);
 	teardown(&g);
@@ -358,9 +447,12 @@ TEST(documents_are_only_so_deep_wide_and_large)
 	char *big = xmalloc(CIMXML_BODY_MAX + 2), *p = big;
 
 	/* references inside references */
-	p += sprintf(p, HEAD "<IMETHODCALL NAME=\"GetInstance\">" NS "<IPARAMVALUE NAME=\"InstanceName\">");
+	p += sprintf(p, HEAD "<IMETHODCALL NAME=\"GetInstance\">" NS
+			     "<IPARAMVALUE NAME=\"InstanceName\">");
 	for (int i = 0; i < 9; i++)
-		p += sprintf(p, "<INSTANCENAME CLASSNAME=\"T\"><KEYBINDING NAME=\"K\"><VALUE.REFERENCE>");
+		p += sprintf(
+			p,
+			"<INSTANCENAME CLASSNAME=\"T\"><KEYBINDING NAME=\"K\"><VALUE.REFERENCE>");
 	p += sprintf(p, "<INSTANCENAME CLASSNAME=\"T\"/>");
 	for (int i = 0; i < 9; i++)
 		p += sprintf(p, "</VALUE.REFERENCE></KEYBINDING></INSTANCENAME>");
@@ -373,8 +465,9 @@ TEST(documents_are_only_so_deep_wide_and_large)
 	CHECK_INT(decode(&g, big), CIMXML_REFUSED);
 	CHECK(strstr(g.no.why.text, "64 elements") != NULL);
 	/* keys */
-	p = big + sprintf(big, HEAD "<IMETHODCALL NAME=\"GetInstance\">" NS "<IPARAMVALUE NAME=\"InstanceName\">"
-			       "<INSTANCENAME CLASSNAME=\"T\">");
+	p = big + sprintf(big, HEAD "<IMETHODCALL NAME=\"GetInstance\">" NS
+				    "<IPARAMVALUE NAME=\"InstanceName\">"
+				    "<INSTANCENAME CLASSNAME=\"T\">");
 	for (int i = 0; i < 65; i++)
 		p += sprintf(p, "<KEYBINDING NAME=\"K\"><KEYVALUE>1</KEYVALUE></KEYBINDING>");
 	p += sprintf(p, "</INSTANCENAME></IPARAMVALUE></IMETHODCALL>" TAIL);

@@ -4,16 +4,22 @@
 #include "sample.h"
 #include "test.h"
 
-#define HEAD    "<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\">" \
-		"<MESSAGE ID=\"7\" PROTOCOLVERSION=\"1.0\"><SIMPLERSP>"
+#define HEAD                                                                                       \
+	"<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\">" \
+	"<MESSAGE ID=\"7\" PROTOCOLVERSION=\"1.0\"><SIMPLERSP>"
 #define TAIL    "</SIMPLERSP></MESSAGE></CIM>\n"
 #define I(m, x) HEAD "<IMETHODRESPONSE NAME=\"" m "\">" x "</IMETHODRESPONSE>" TAIL
-#define NS      "<LOCALNAMESPACEPATH><NAMESPACE NAME=\"root\"/><NAMESPACE NAME=\"t\"/></LOCALNAMESPACEPATH>"
-#define PORT    "<INSTANCENAME CLASSNAME=\"T_Port\"><KEYBINDING NAME=\"Kind\"><KEYVALUE VALUETYPE=\"string\">k" \
-		"</KEYVALUE></KEYBINDING><KEYBINDING NAME=\"Name\"><KEYVALUE VALUETYPE=\"string\">a&amp;b" \
-		"</KEYVALUE></KEYBINDING></INSTANCENAME>"
-#define SOLO(n) "<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"ID\"><KEYVALUE VALUETYPE=\"numeric\">" n \
-		"</KEYVALUE></KEYBINDING></INSTANCENAME>"
+#define NS                                                          \
+	"<LOCALNAMESPACEPATH><NAMESPACE NAME=\"root\"/><NAMESPACE " \
+	"NAME=\"t\"/></LOCALNAMESPACEPATH>"
+#define PORT                                                                                       \
+	"<INSTANCENAME CLASSNAME=\"T_Port\"><KEYBINDING NAME=\"Kind\"><KEYVALUE "                  \
+	"VALUETYPE=\"string\">k"                                                                   \
+	"</KEYVALUE></KEYBINDING><KEYBINDING NAME=\"Name\"><KEYVALUE VALUETYPE=\"string\">a&amp;b" \
+	"</KEYVALUE></KEYBINDING></INSTANCENAME>"
+#define SOLO(n)                                                                 \
+	"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"ID\"><KEYVALUE " \
+	"VALUETYPE=\"numeric\">" n "</KEYVALUE></KEYBINDING></INSTANCENAME>"
 
 struct given {
 	struct arena *a;
@@ -30,12 +36,14 @@ static void setup(struct given *g, enum cim_op op)
 {
 	*g = (struct given){.a = arena_new(1 << 24), .plans = cimxml_plans_new(4)};
 	g->rq = (struct cim_request){.op = op, .message_id = "7"};
-	g->an = (struct cimxml_answer){.rq = &g->rq, .plans = g->plans, .host = "h", .ns = "root/t"};
+	g->an = (struct cimxml_answer){
+		.rq = &g->rq, .plans = g->plans, .host = "h", .ns = "root/t"};
 	g->x = cimxml_encoder_new(g->a, &g->an);
 	g->out = buf_of(1 << 24);
 	g->keys[0] = (struct cim_key){"Kind", cim_str("k")};
 	g->keys[1] = (struct cim_key){"Name", cim_str("a&b")};
-	g->port = (struct cim_path){.class_name = "T_Port", .cls = &t_port, .keys = g->keys, .n_keys = 2};
+	g->port = (struct cim_path){
+		.class_name = "T_Port", .cls = &t_port, .keys = g->keys, .n_keys = 2};
 }
 
 static void teardown(struct given *g)
@@ -65,24 +73,28 @@ TEST(an_instance_has_every_property_and_null_ones_without_a_value)
 	i = cim_instance_new(g.a, &t_port);
 	i->v[PORT_KIND] = cim_str("k");
 	i->v[PORT_NAME] = cim_str("a&b \"q\"");
-	i->v[PORT_DELTA] = (struct cim_value){.type = CIM_SINT32, .kind = CIM_V_SCALAR, .i = -2147483648};
+	i->v[PORT_DELTA] = (struct cim_value){
+		.type = CIM_SINT32, .kind = CIM_V_SCALAR, .i = -2147483648};
 	i->v[PORT_TAGS] = cim_array(CIM_STRING, tags, 2);
 	i->v[PORT_UP] = cim_bool(true);
-	CHECK_STR(answer(&g, &(struct cimxml_item){.inst = i}, 1),
-		I("GetInstance", "<IRETURNVALUE><INSTANCE CLASSNAME=\"T_Port\">"
-		"<PROPERTY NAME=\"Kind\" TYPE=\"string\"><VALUE>k</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Name\" TYPE=\"string\"><VALUE>a&amp;b \"q\"</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Caption\" TYPE=\"string\"></PROPERTY>"
-		"<PROPERTY NAME=\"Number\" TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Delta\" TYPE=\"sint32\"><VALUE>-2147483648</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Ratio\" TYPE=\"real64\"></PROPERTY>"
-		"<PROPERTY.ARRAY NAME=\"Tags\" TYPE=\"string\"><VALUE.ARRAY><VALUE>a</VALUE><VALUE>&lt;b&gt;</VALUE>"
-		"</VALUE.ARRAY></PROPERTY.ARRAY>"
-		"<PROPERTY.ARRAY NAME=\"Numbers\" TYPE=\"uint64\"></PROPERTY.ARRAY>"
-		"<PROPERTY NAME=\"When\" TYPE=\"datetime\"></PROPERTY>"
-		"<PROPERTY NAME=\"Up\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"></PROPERTY>"
-		"</INSTANCE></IRETURNVALUE>"));
+	CHECK_STR(
+		answer(&g, &(struct cimxml_item){.inst = i}, 1),
+		I("GetInstance",
+		  "<IRETURNVALUE><INSTANCE CLASSNAME=\"T_Port\">"
+		  "<PROPERTY NAME=\"Kind\" TYPE=\"string\"><VALUE>k</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Name\" TYPE=\"string\"><VALUE>a&amp;b \"q\"</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Caption\" TYPE=\"string\"></PROPERTY>"
+		  "<PROPERTY NAME=\"Number\" TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Delta\" TYPE=\"sint32\"><VALUE>-2147483648</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Ratio\" TYPE=\"real64\"></PROPERTY>"
+		  "<PROPERTY.ARRAY NAME=\"Tags\" "
+		  "TYPE=\"string\"><VALUE.ARRAY><VALUE>a</VALUE><VALUE>&lt;b&gt;</VALUE>"
+		  "</VALUE.ARRAY></PROPERTY.ARRAY>"
+		  "<PROPERTY.ARRAY NAME=\"Numbers\" TYPE=\"uint64\"></PROPERTY.ARRAY>"
+		  "<PROPERTY NAME=\"When\" TYPE=\"datetime\"></PROPERTY>"
+		  "<PROPERTY NAME=\"Up\" TYPE=\"boolean\"><VALUE>TRUE</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"></PROPERTY>"
+		  "</INSTANCE></IRETURNVALUE>"));
 	teardown(&g);
 }
 
@@ -94,28 +106,42 @@ static bool only_number(const void *ctx, const struct cim_class *c, unsigned idx
 
 TEST(each_operation_has_its_own_form_of_an_element)
 {
-#define INST "<INSTANCE CLASSNAME=\"T_Port\"><PROPERTY NAME=\"Number\" TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY></INSTANCE>"
-#define FULL "<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS "</NAMESPACEPATH>" PORT "</INSTANCEPATH>"
-#define PULL "<PARAMVALUE NAME=\"EnumerationContext\" PARAMTYPE=\"string\"><VALUE></VALUE></PARAMVALUE>" \
-	     "<PARAMVALUE NAME=\"EndOfSequence\" PARAMTYPE=\"boolean\"><VALUE>TRUE</VALUE></PARAMVALUE>"
+#define INST                                                        \
+	"<INSTANCE CLASSNAME=\"T_Port\"><PROPERTY NAME=\"Number\" " \
+	"TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY></INSTANCE>"
+#define FULL \
+	"<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS "</NAMESPACEPATH>" PORT "</INSTANCEPATH>"
+#define PULL                                                \
+	"<PARAMVALUE NAME=\"EnumerationContext\" "          \
+	"PARAMTYPE=\"string\"><VALUE></VALUE></PARAMVALUE>" \
+	"<PARAMVALUE NAME=\"EndOfSequence\" "               \
+	"PARAMTYPE=\"boolean\"><VALUE>TRUE</VALUE></PARAMVALUE>"
 	static const struct {
 		enum cim_op op;
 		const char *want;
 	} t[] = {
-		{CIM_OP_GET_INSTANCE, I("GetInstance", "<IRETURNVALUE>" INST "</IRETURNVALUE>")},
-		{CIM_OP_ENUMERATE_INSTANCES, I("EnumerateInstances", "<IRETURNVALUE><VALUE.NAMEDINSTANCE>" PORT INST
-					       "</VALUE.NAMEDINSTANCE></IRETURNVALUE>")},
-		{CIM_OP_ENUMERATE_INSTANCE_NAMES, I("EnumerateInstanceNames", "<IRETURNVALUE>" PORT "</IRETURNVALUE>")},
-		{CIM_OP_CREATE_INSTANCE, I("CreateInstance", "<IRETURNVALUE>" PORT "</IRETURNVALUE>")},
-		{CIM_OP_ASSOCIATORS, I("Associators", "<IRETURNVALUE><VALUE.OBJECTWITHPATH>" FULL INST
-				       "</VALUE.OBJECTWITHPATH></IRETURNVALUE>")},
-		{CIM_OP_REFERENCE_NAMES, I("ReferenceNames", "<IRETURNVALUE><OBJECTPATH>" FULL "</OBJECTPATH></IRETURNVALUE>")},
-		{CIM_OP_OPEN_ENUMERATE_INSTANCES, I("OpenEnumerateInstances", "<IRETURNVALUE><VALUE.INSTANCEWITHPATH>" FULL INST
-						    "</VALUE.INSTANCEWITHPATH></IRETURNVALUE>" PULL)},
-		{CIM_OP_PULL_INSTANCE_PATHS, I("PullInstancePaths", "<IRETURNVALUE>" FULL "</IRETURNVALUE>" PULL)},
-		{CIM_OP_PULL_INSTANCES, I("PullInstances", "<IRETURNVALUE>" INST "</IRETURNVALUE>" PULL)},
-		{CIM_OP_DELETE_INSTANCE, I("DeleteInstance", "")},
-		{CIM_OP_CLOSE_ENUMERATION, I("CloseEnumeration", "")},
+		{CIM_OP_GET_INSTANCE,             I("GetInstance",      "<IRETURNVALUE>" INST "</IRETURNVALUE>")                                                 },
+		{CIM_OP_ENUMERATE_INSTANCES,
+		 I("EnumerateInstances",                                "<IRETURNVALUE><VALUE.NAMEDINSTANCE>" PORT INST
+					 "</VALUE.NAMEDINSTANCE></IRETURNVALUE>")                                        },
+		{CIM_OP_ENUMERATE_INSTANCE_NAMES,
+		 I("EnumerateInstanceNames",                            "<IRETURNVALUE>" PORT "</IRETURNVALUE>")                                                 },
+		{CIM_OP_CREATE_INSTANCE,
+		 I("CreateInstance",                                    "<IRETURNVALUE>" PORT "</IRETURNVALUE>")                                                 },
+		{CIM_OP_ASSOCIATORS,
+		 I("Associators",				       "<IRETURNVALUE><VALUE.OBJECTWITHPATH>" FULL INST
+				  "</VALUE.OBJECTWITHPATH></IRETURNVALUE>")                                                     },
+		{CIM_OP_REFERENCE_NAMES,          I("ReferenceNames",   "<IRETURNVALUE><OBJECTPATH>" FULL
+							     "</OBJECTPATH></IRETURNVALUE>")},
+		{CIM_OP_OPEN_ENUMERATE_INSTANCES,
+		 I("OpenEnumerateInstances",                            "<IRETURNVALUE><VALUE.INSTANCEWITHPATH>" FULL INST
+					     "</VALUE.INSTANCEWITHPATH></IRETURNVALUE>" PULL)                        },
+		{CIM_OP_PULL_INSTANCE_PATHS,
+		 I("PullInstancePaths",                                 "<IRETURNVALUE>" FULL "</IRETURNVALUE>" PULL)                                            },
+		{CIM_OP_PULL_INSTANCES,
+		 I("PullInstances",				     "<IRETURNVALUE>" INST "</IRETURNVALUE>" PULL)                                            },
+		{CIM_OP_DELETE_INSTANCE,          I("DeleteInstance",   "")										      },
+		{CIM_OP_CLOSE_ENUMERATION,        I("CloseEnumeration", "")										      },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -146,8 +172,10 @@ TEST(an_open_enumeration_tells_its_context)
 
 	setup(&g, CIM_OP_OPEN_ENUMERATE_INSTANCE_PATHS);
 	CHECK(cimxml_begin(g.x, &g.out) && cimxml_end(g.x, &g.out, false, "c<1"));
-	CHECK(strstr(g.out.p, "\"EnumerationContext\" PARAMTYPE=\"string\"><VALUE>c&lt;1</VALUE>") != NULL);
-	CHECK(strstr(g.out.p, "\"EndOfSequence\" PARAMTYPE=\"boolean\"><VALUE>FALSE</VALUE>") != NULL);
+	CHECK(strstr(g.out.p,
+		     "\"EnumerationContext\" PARAMTYPE=\"string\"><VALUE>c&lt;1</VALUE>") != NULL);
+	CHECK(strstr(g.out.p, "\"EndOfSequence\" PARAMTYPE=\"boolean\"><VALUE>FALSE</VALUE>") !=
+	      NULL);
 	teardown(&g);
 }
 
@@ -155,7 +183,12 @@ TEST(references_carry_their_namespace)
 {
 	struct given g;
 	struct cim_key id = {"ID", cim_uint(CIM_UINT32, 5)}, ends[2];
-	struct cim_path solo = {.class_name = "T_Solo", .cls = &t_solo, .keys = &id, .n_keys = 1, .ns = "interop"}, link;
+	struct cim_path solo = {.class_name = "T_Solo",
+				.cls = &t_solo,
+				.keys = &id,
+				.n_keys = 1,
+				.ns = "interop"},
+			link;
 	struct cim_instance *i;
 
 	setup(&g, CIM_OP_ENUMERATE_INSTANCES);
@@ -167,16 +200,53 @@ TEST(references_carry_their_namespace)
 	i->v[1] = ends[1].v;
 	i->v[2] = cim_uint(CIM_UINT8, 3);
 	i->path = &link;
-#define ABS(ns, x) "<VALUE.REFERENCE><LOCALINSTANCEPATH>" ns x "</LOCALINSTANCEPATH></VALUE.REFERENCE>"
-#define OTHER      "<LOCALNAMESPACEPATH><NAMESPACE NAME=\"interop\"/></LOCALNAMESPACEPATH>"
-	CHECK_STR(answer(&g, &(struct cimxml_item){.inst = i}, 1),
-		I("EnumerateInstances", "<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME=\"T_Link\">"
-		"<KEYBINDING NAME=\"From\">" ABS(NS, PORT) "</KEYBINDING><KEYBINDING NAME=\"To\">" ABS(OTHER, SOLO("5"))
-		"</KEYBINDING></INSTANCENAME><INSTANCE CLASSNAME=\"T_Link\">"
-		"<PROPERTY.REFERENCE NAME=\"From\" REFERENCECLASS=\"T_Named\">" ABS(NS, PORT) "</PROPERTY.REFERENCE>"
-		"<PROPERTY.REFERENCE NAME=\"To\" REFERENCECLASS=\"T_Named\">" ABS(OTHER, SOLO("5")) "</PROPERTY.REFERENCE>"
-		"<PROPERTY NAME=\"Weight\" TYPE=\"uint8\"><VALUE>3</VALUE></PROPERTY>"
-		"</INSTANCE></VALUE.NAMEDINSTANCE></IRETURNVALUE>"));
+#define ABS(ns, x) \
+	"<VALUE.REFERENCE><LOCALINSTANCEPATH>" ns x "</LOCALINSTANCEPATH></VALUE.REFERENCE>"
+#define OTHER "<LOCALNAMESPACEPATH><NAMESPACE NAME=\"interop\"/></LOCALNAMESPACEPATH>"
+	CHECK_STR(
+		answer(&g, &(struct cimxml_item){.inst = i}, 1),
+		I("EnumerateInstances",
+		  "<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME=\"T_Link\">"
+		  "<KEYBINDING NAME=\"From\">" ABS(NS, PORT) "</KEYBINDING><KEYBINDING "
+							     "NAME=\"To\">" ABS(
+								     OTHER,
+								     SOLO("5")) "</KEYBINDING></"
+										"INSTANCENAME><"
+										"INSTANCE "
+										"CLASSNAME=\"T_"
+										"Link\">"
+										"<PROPERTY."
+										"REFERENCE "
+										"NAME=\"From\" "
+										"REFERENCECLASS="
+										"\"T_Named\">" ABS(
+											NS,
+											PORT) "</"
+											      "PROP"
+											      "ERTY"
+											      ".REF"
+											      "EREN"
+											      "CE>"
+											      "<PRO"
+											      "PERT"
+											      "Y."
+											      "REFE"
+											      "RENC"
+											      "E "
+											      "NAME"
+											      "=\"T"
+											      "o\" "
+											      "REFE"
+											      "RENC"
+											      "ECLA"
+											      "SS="
+											      "\"T_"
+											      "Name"
+											      "d\""
+											      ">" ABS(OTHER,
+												      SOLO("5")) "</PROPERTY.REFERENCE>"
+														 "<PROPERTY NAME=\"Weight\" TYPE=\"uint8\"><VALUE>3</VALUE></PROPERTY>"
+														 "</INSTANCE></VALUE.NAMEDINSTANCE></IRETURNVALUE>"));
 	teardown(&g);
 }
 
@@ -191,9 +261,11 @@ TEST(an_embedded_instance_is_text_within_text)
 	inner->v[0] = cim_uint(CIM_UINT32, 9);
 	outer->v[PORT_GOAL] = cim_object(inner);
 	CHECK(strstr(answer(&g, &(struct cimxml_item){.inst = outer}, 1),
-		"<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"><VALUE>"
-		"&lt;INSTANCE CLASSNAME=\"T_Solo\"&gt;&lt;PROPERTY NAME=\"ID\" TYPE=\"uint32\"&gt;&lt;VALUE&gt;9"
-		"&lt;/VALUE&gt;&lt;/PROPERTY&gt;&lt;/INSTANCE&gt;</VALUE></PROPERTY>") != NULL);
+		     "<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"><VALUE>"
+		     "&lt;INSTANCE CLASSNAME=\"T_Solo\"&gt;&lt;PROPERTY NAME=\"ID\" "
+		     "TYPE=\"uint32\"&gt;&lt;VALUE&gt;9"
+		     "&lt;/VALUE&gt;&lt;/PROPERTY&gt;&lt;/INSTANCE&gt;</VALUE></PROPERTY>") !=
+	      NULL);
 	teardown(&g);
 }
 
@@ -206,13 +278,16 @@ TEST(a_method_answers_its_value_and_what_it_has_to_say)
 	setup(&g, CIM_OP_INVOKE_METHOD);
 	out[0] = cim_ref(&g.port); /* an in-parameter */
 	CHECK(cimxml_method_answer(g.x, &g.out, &m_move, 4096, out));
-	CHECK_STR(g.out.p, HEAD "<METHODRESPONSE NAME=\"Move\"><RETURNVALUE PARAMTYPE=\"uint32\"><VALUE>4096</VALUE>"
-		"</RETURNVALUE><PARAMVALUE NAME=\"Notes\" PARAMTYPE=\"string\"><VALUE.ARRAY><VALUE>n</VALUE><VALUE.NULL/>"
-		"</VALUE.ARRAY></PARAMVALUE></METHODRESPONSE>" TAIL);
+	CHECK_STR(g.out.p, HEAD "<METHODRESPONSE NAME=\"Move\"><RETURNVALUE "
+				"PARAMTYPE=\"uint32\"><VALUE>4096</VALUE>"
+				"</RETURNVALUE><PARAMVALUE NAME=\"Notes\" "
+				"PARAMTYPE=\"string\"><VALUE.ARRAY><VALUE>n</VALUE><VALUE.NULL/>"
+				"</VALUE.ARRAY></PARAMVALUE></METHODRESPONSE>" TAIL);
 	out[2] = cim_ref(&g.port);
 	buf_clear(&g.out);
 	CHECK(cimxml_method_answer(g.x, &g.out, &m_move, 0, out));
-	CHECK(strstr(g.out.p, "<PARAMVALUE NAME=\"Job\" PARAMTYPE=\"reference\"><VALUE.REFERENCE><LOCALINSTANCEPATH>" NS PORT
+	CHECK(strstr(g.out.p, "<PARAMVALUE NAME=\"Job\" "
+			      "PARAMTYPE=\"reference\"><VALUE.REFERENCE><LOCALINSTANCEPATH>" NS PORT
 			      "</LOCALINSTANCEPATH></VALUE.REFERENCE></PARAMVALUE>") != NULL);
 	teardown(&g);
 }
@@ -222,10 +297,14 @@ TEST(an_error_is_told_with_code_and_reason)
 	auto_buf struct buf b = buf_of(1 << 16);
 
 	CHECK(cimxml_error_answer(&b, "7", "Get\"It", false, CIM_ERR_NOT_FOUND, "no <x>\n"));
-	CHECK_STR(b.p, I("Get&quot;It", "<ERROR CODE=\"6\" DESCRIPTION=\"CIM_ERR_NOT_FOUND: no &lt;x&gt;\n\"></ERROR>"));
+	CHECK_STR(
+		b.p,
+		I("Get&quot;It",
+		  "<ERROR CODE=\"6\" DESCRIPTION=\"CIM_ERR_NOT_FOUND: no &lt;x&gt;\n\"></ERROR>"));
 	buf_clear(&b);
 	CHECK(cimxml_error_answer(&b, "7", "M", true, CIM_ERR_FAILED, ""));
-	CHECK_STR(b.p, HEAD "<METHODRESPONSE NAME=\"M\"><ERROR CODE=\"1\" DESCRIPTION=\"CIM_ERR_FAILED\"></ERROR>"
+	CHECK_STR(b.p, HEAD "<METHODRESPONSE NAME=\"M\"><ERROR CODE=\"1\" "
+			    "DESCRIPTION=\"CIM_ERR_FAILED\"></ERROR>"
 			    "</METHODRESPONSE>" TAIL);
 }
 
@@ -235,46 +314,64 @@ TEST(a_class_is_written_with_what_was_asked_for)
 
 	setup(&g, CIM_OP_GET_CLASS);
 	g.an.local_only = true;
-	CHECK_STR(answer(&g, &(struct cimxml_item){.cls = &t_port}, 1),
-		I("GetClass", "<IRETURNVALUE><CLASS NAME=\"T_Port\" SUPERCLASS=\"T_Named\">"
-		"<PROPERTY NAME=\"Number\" TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY>"
-		"<PROPERTY NAME=\"Delta\" TYPE=\"sint32\"></PROPERTY><PROPERTY NAME=\"Ratio\" TYPE=\"real64\"></PROPERTY>"
-		"<PROPERTY.ARRAY NAME=\"Tags\" TYPE=\"string\"></PROPERTY.ARRAY>"
-		"<PROPERTY.ARRAY NAME=\"Numbers\" TYPE=\"uint64\"></PROPERTY.ARRAY>"
-		"<PROPERTY NAME=\"When\" TYPE=\"datetime\"></PROPERTY><PROPERTY NAME=\"Up\" TYPE=\"boolean\"></PROPERTY>"
-		"<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"></PROPERTY>"
-		"<METHOD NAME=\"Move\" TYPE=\"uint32\"><PARAMETER.REFERENCE NAME=\"Where\" REFERENCECLASS=\"T_Named\">"
-		"</PARAMETER.REFERENCE><PARAMETER.ARRAY NAME=\"Steps\" TYPE=\"uint32\"></PARAMETER.ARRAY>"
-		"<PARAMETER.REFERENCE NAME=\"Job\" REFERENCECLASS=\"T_Named\"></PARAMETER.REFERENCE>"
-		"<PARAMETER.ARRAY NAME=\"Notes\" TYPE=\"string\"></PARAMETER.ARRAY></METHOD></CLASS></IRETURNVALUE>"));
+	CHECK_STR(
+		answer(&g, &(struct cimxml_item){.cls = &t_port}, 1),
+		I("GetClass",
+		  "<IRETURNVALUE><CLASS NAME=\"T_Port\" SUPERCLASS=\"T_Named\">"
+		  "<PROPERTY NAME=\"Number\" TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY>"
+		  "<PROPERTY NAME=\"Delta\" TYPE=\"sint32\"></PROPERTY><PROPERTY NAME=\"Ratio\" "
+		  "TYPE=\"real64\"></PROPERTY>"
+		  "<PROPERTY.ARRAY NAME=\"Tags\" TYPE=\"string\"></PROPERTY.ARRAY>"
+		  "<PROPERTY.ARRAY NAME=\"Numbers\" TYPE=\"uint64\"></PROPERTY.ARRAY>"
+		  "<PROPERTY NAME=\"When\" TYPE=\"datetime\"></PROPERTY><PROPERTY NAME=\"Up\" "
+		  "TYPE=\"boolean\"></PROPERTY>"
+		  "<PROPERTY NAME=\"Goal\" TYPE=\"string\" EmbeddedObject=\"instance\"></PROPERTY>"
+		  "<METHOD NAME=\"Move\" TYPE=\"uint32\"><PARAMETER.REFERENCE NAME=\"Where\" "
+		  "REFERENCECLASS=\"T_Named\">"
+		  "</PARAMETER.REFERENCE><PARAMETER.ARRAY NAME=\"Steps\" "
+		  "TYPE=\"uint32\"></PARAMETER.ARRAY>"
+		  "<PARAMETER.REFERENCE NAME=\"Job\" "
+		  "REFERENCECLASS=\"T_Named\"></PARAMETER.REFERENCE>"
+		  "<PARAMETER.ARRAY NAME=\"Notes\" "
+		  "TYPE=\"string\"></PARAMETER.ARRAY></METHOD></CLASS></IRETURNVALUE>"));
 	teardown(&g);
 	setup(&g, CIM_OP_GET_CLASS);
 	g.an.include_quals = g.an.include_origin = true;
 	CHECK(strstr(answer(&g, &(struct cimxml_item){.cls = &t_port}, 1),
-		"<PROPERTY NAME=\"Kind\" TYPE=\"string\" CLASSORIGIN=\"T_Named\" PROPAGATED=\"true\">"
-		"<QUALIFIER NAME=\"Key\" TYPE=\"boolean\" OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE></QUALIFIER></PROPERTY>") != NULL);
+		     "<PROPERTY NAME=\"Kind\" TYPE=\"string\" CLASSORIGIN=\"T_Named\" "
+		     "PROPAGATED=\"true\">"
+		     "<QUALIFIER NAME=\"Key\" TYPE=\"boolean\" "
+		     "OVERRIDABLE=\"false\"><VALUE>TRUE</VALUE></QUALIFIER></PROPERTY>") != NULL);
 	teardown(&g);
 	setup(&g, CIM_OP_ENUMERATE_CLASS_NAMES);
 	CHECK_STR(answer(&g, &(struct cimxml_item){.cls = &t_port}, 1),
-		I("EnumerateClassNames", "<IRETURNVALUE><CLASSNAME NAME=\"T_Port\"/></IRETURNVALUE>"));
+		  I("EnumerateClassNames",
+		    "<IRETURNVALUE><CLASSNAME NAME=\"T_Port\"/></IRETURNVALUE>"));
 	teardown(&g);
 	setup(&g, CIM_OP_ASSOCIATOR_NAMES);
 	CHECK_STR(answer(&g, &(struct cimxml_item){.cls = &t_port}, 1),
-		I("AssociatorNames", "<IRETURNVALUE><OBJECTPATH><CLASSPATH><NAMESPACEPATH><HOST>h</HOST>" NS
-		"</NAMESPACEPATH><CLASSNAME NAME=\"T_Port\"/></CLASSPATH></OBJECTPATH></IRETURNVALUE>"));
+		  I("AssociatorNames",
+		    "<IRETURNVALUE><OBJECTPATH><CLASSPATH><NAMESPACEPATH><HOST>h</HOST>" NS
+		    "</NAMESPACEPATH><CLASSNAME "
+		    "NAME=\"T_Port\"/></CLASSPATH></OBJECTPATH></IRETURNVALUE>"));
 	teardown(&g);
 }
 
 TEST(a_qualifier_declaration_has_scope_and_flavor)
 {
-	struct cim_qualdecl q = {"MaxLen", {.type = CIM_UINT32}, CIM_S_PROPERTY | CIM_S_METHOD,
+	struct cim_qualdecl q = {"MaxLen",
+				 {.type = CIM_UINT32},
+				 CIM_S_PROPERTY | CIM_S_METHOD,
 				 CIM_Q_OVERRIDABLE | CIM_Q_TOSUBCLASS | CIM_Q_TRANSLATABLE};
 	struct given g;
 
 	setup(&g, CIM_OP_GET_QUALIFIER);
 	CHECK_STR(answer(&g, &(struct cimxml_item){.qual = &q}, 1),
-		I("GetQualifier", "<IRETURNVALUE><QUALIFIER.DECLARATION NAME=\"MaxLen\" TYPE=\"uint32\" ISARRAY=\"false\""
-		" TRANSLATABLE=\"true\"><SCOPE PROPERTY=\"true\" METHOD=\"true\"></SCOPE></QUALIFIER.DECLARATION></IRETURNVALUE>"));
+		  I("GetQualifier",
+		    "<IRETURNVALUE><QUALIFIER.DECLARATION NAME=\"MaxLen\" TYPE=\"uint32\" "
+		    "ISARRAY=\"false\""
+		    " TRANSLATABLE=\"true\"><SCOPE PROPERTY=\"true\" "
+		    "METHOD=\"true\"></SCOPE></QUALIFIER.DECLARATION></IRETURNVALUE>"));
 	teardown(&g);
 }
 
@@ -289,16 +386,24 @@ TEST(text_of_every_length_is_escaped_where_it_must_be)
 			static const struct {
 				char c;
 				const char *as;
-			} t[] = {{'x', "x"}, {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "\""},
-				 {'\n', "\n"}, {1, "\xef\xbf\xbd"}, {(char)0xff, "\xef\xbf\xbd"}};
+			} t[] = {
+				{'x',        "x"           },
+                                {'&',        "&amp;"       },
+				{'<',        "&lt;"        },
+                                {'>',        "&gt;"        },
+				{'"',        "\""          },
+                                {'\n',       "\n"          },
+				{1,          "\xef\xbf\xbd"},
+                                {(char)0xff, "\xef\xbf\xbd"}
+                        };
 
 			for (size_t k = 0; k < ARRAY_SIZE(t); k++) {
 				memset(text, '.', n);
 				text[n] = '\0';
 				if (at < n)
 					text[at] = t[k].c;
-				(void)snprintf(want, sizeof(want), "%.*s%s%s", (int)at, text, at < n ? t[k].as : "",
-					       at < n ? text + at + 1 : "");
+				(void)snprintf(want, sizeof(want), "%.*s%s%s", (int)at, text,
+					       at < n ? t[k].as : "", at < n ? text + at + 1 : "");
 				setup(&g, CIM_OP_GET_PROPERTY);
 				v = cim_strn(text, n);
 				CHECK(cimxml_begin(g.x, &g.out));
@@ -317,17 +422,19 @@ TEST(numbers_are_written_in_full)
 		struct cim_value v;
 		const char *want;
 	} t[] = {
-		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = UINT64_MAX}, "18446744073709551615"},
-		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 0}, "0"},
-		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 10}, "10"},
-		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 100}, "100"},
-		{{.type = CIM_SINT64, .kind = CIM_V_SCALAR, .i = INT64_MIN}, "-9223372036854775808"},
-		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 0.5}, "0.5"},
-		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 3}, "3.0"},
-		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 1e300}, "1.0000000000000001e+300"},
-		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 1e22}, "1.0000000000000000e+22"},
-		{{.type = CIM_CHAR16, .kind = CIM_V_SCALAR, .u = 0x20ac}, "\xe2\x82\xac"},
-		{{.type = CIM_BOOLEAN, .kind = CIM_V_SCALAR, .u = 0}, "FALSE"},
+		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = UINT64_MAX},
+		 "18446744073709551615"								},
+		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 0},          "0"                      },
+		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 10},         "10"                     },
+		{{.type = CIM_UINT64, .kind = CIM_V_SCALAR, .u = 100},        "100"                    },
+		{{.type = CIM_SINT64, .kind = CIM_V_SCALAR, .i = INT64_MIN},
+		 "-9223372036854775808"								},
+		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 0.5},        "0.5"                    },
+		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 3},          "3.0"                    },
+		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 1e300},      "1.0000000000000001e+300"},
+		{{.type = CIM_REAL64, .kind = CIM_V_SCALAR, .r = 1e22},       "1.0000000000000000e+22" },
+		{{.type = CIM_CHAR16, .kind = CIM_V_SCALAR, .u = 0x20ac},     "\xe2\x82\xac"           },
+		{{.type = CIM_BOOLEAN, .kind = CIM_V_SCALAR, .u = 0},         "FALSE"                  },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {

@@ -12,8 +12,10 @@
 #include "http/server.h"
 #include "test.h"
 
-#define RSP(x) "<?xml version=\"1.0\"?><CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"%s\" PROTOCOLVERSION=\"1.0\">" \
-	       "<SIMPLERSP>" x "</SIMPLERSP></MESSAGE></CIM>"
+#define RSP(x)                                                                                  \
+	"<?xml version=\"1.0\"?><CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"><MESSAGE ID=\"%s\" " \
+	"PROTOCOLVERSION=\"1.0\">"                                                              \
+	"<SIMPLERSP>" x "</SIMPLERSP></MESSAGE></CIM>"
 #define IRSP(x) RSP("<IMETHODRESPONSE NAME=\"X\">" x "</IMETHODRESPONSE>")
 
 /* The namespace asked for says how the server behaves. */
@@ -22,7 +24,9 @@ static ssize_t endless(void *ctx, char *at, size_t max)
 	unsigned *n = ctx;
 
 	if ((*n)++ == 0)
-		return snprintf(at, max, "<CIM><MESSAGE ID=\"1\"><SIMPLERSP><IMETHODRESPONSE NAME=\"X\"><IRETURNVALUE>");
+		return snprintf(at, max,
+				"<CIM><MESSAGE ID=\"1\"><SIMPLERSP><IMETHODRESPONSE "
+				"NAME=\"X\"><IRETURNVALUE>");
 	return snprintf(at, max, "<INSTANCENAME CLASSNAME=\"T\"></INSTANCENAME>");
 }
 
@@ -45,7 +49,8 @@ static ssize_t breaks_off(void *ctx, char *at, size_t max)
 
 static void handle(void *ctx, struct http_exchange *x)
 {
-	static const struct http_field sentence = {"WBEMMessage", "because \xc3\xa4"}, error = {"CIMError", "header-mismatch"};
+	static const struct http_field sentence = {"WBEMMessage", "because \xc3\xa4"},
+				       error = {"CIMError", "header-mismatch"};
 	const char *what = http_header(x, "CIMObject"), *id, *user, *password, *answer;
 	char id_text[20] = "";
 	unsigned *n = arena_zalloc(http_arena(x), sizeof(*n));
@@ -54,9 +59,13 @@ static void handle(void *ctx, struct http_exchange *x)
 	(void)ctx;
 	id = strstr(http_body(x, &len), "ID=\"");
 	if (id)
-		(void)snprintf(id_text, sizeof(id_text), "%.*s", (int)strcspn(id + 4, "\""), id + 4);
-	answer = arena_printf(http_arena(x), IRSP("<IRETURNVALUE><INSTANCENAME CLASSNAME=\"T\"><KEYBINDING NAME=\"K\"><KEYVALUE>%s</KEYVALUE>"
-						  "</KEYBINDING></INSTANCENAME></IRETURNVALUE>"), id_text, id_text);
+		(void)snprintf(id_text, sizeof(id_text), "%.*s", (int)strcspn(id + 4, "\""),
+			       id + 4);
+	answer = arena_printf(http_arena(x),
+			      IRSP("<IRETURNVALUE><INSTANCENAME CLASSNAME=\"T\"><KEYBINDING "
+				   "NAME=\"K\"><KEYVALUE>%s</KEYVALUE>"
+				   "</KEYBINDING></INSTANCENAME></IRETURNVALUE>"),
+			      id_text, id_text);
 	if (streq(what, "refused")) {
 		http_answer(x, 401, NULL, 0, "", 0);
 		return;
@@ -66,7 +75,8 @@ static void handle(void *ctx, struct http_exchange *x)
 		return;
 	}
 	if (streq(what, "moved")) {
-		http_answer(x, 302, &(struct http_field){"Location", "http://127.0.0.1:1/"}, 1, "", 0);
+		http_answer(x, 302, &(struct http_field){"Location", "http://127.0.0.1:1/"}, 1, "",
+			    0);
 		return;
 	}
 	if (streq(what, "html"))
@@ -74,9 +84,13 @@ static void handle(void *ctx, struct http_exchange *x)
 	if (streq(what, "other"))
 		answer = arena_printf(http_arena(x), IRSP("<IRETURNVALUE></IRETURNVALUE>"), "666");
 	if (streq(what, "error"))
-		answer = arena_printf(http_arena(x), IRSP("<ERROR CODE=\"6\" DESCRIPTION=\"no\"/>"), id_text);
+		answer = arena_printf(http_arena(x), IRSP("<ERROR CODE=\"6\" DESCRIPTION=\"no\"/>"),
+				      id_text);
 	if (streq(what, "user"))
-		answer = http_basic(x, &user, &password) && streq(user, "u") && streq(password, "p:w") ? answer : "";
+		answer = http_basic(x, &user, &password) && streq(user, "u") &&
+					 streq(password, "p:w")
+				 ? answer
+				 : "";
 	if (streq(what, "endless"))
 		http_stream(x, 200, NULL, 0, endless, n);
 	else if (streq(what, "trickle"))
@@ -123,7 +137,8 @@ static void teardown(struct fixture *f)
 
 static int ask(struct fixture *f, const char *ns, struct client_list *l, struct err *e)
 {
-	struct cim_request rq = {.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = ns, .class_name = "T"};
+	struct cim_request rq = {
+		.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = ns, .class_name = "T"};
 
 	*e = (struct err){0};
 	return client_collect(f->c, &rq, f->a, l, e);
@@ -152,15 +167,15 @@ TEST(whatever_goes_wrong_is_told_apart)
 		int want;
 		const char *says;
 	} t[] = {
-		{"refused", -EACCES, "401"},
-		{"mismatch", -EPROTO, "header-mismatch"},
-		{"moved", -EPROTO, "302"},
-		{"html", -EPROTO, "CIM-XML"},
-		{"other", -EPROTO, "666"},
-		{"error", -EREMOTEIO, "CIM_ERR_NOT_FOUND: no"},
-		{"broken", -EPIPE, ""},
-		{"endless", -EFBIG, "1000000 bytes"},
-		{"trickle", -ETIMEDOUT, ""},
+		{"refused",  -EACCES,    "401"                  },
+                {"mismatch", -EPROTO,    "header-mismatch"      },
+		{"moved",    -EPROTO,    "302"                  },
+                {"html",     -EPROTO,    "CIM-XML"              },
+		{"other",    -EPROTO,    "666"                  },
+                {"error",    -EREMOTEIO, "CIM_ERR_NOT_FOUND: no"},
+		{"broken",   -EPIPE,     ""                     },
+                {"endless",  -EFBIG,     "1000000 bytes"        },
+		{"trickle",  -ETIMEDOUT, ""                     },
 	};
 	struct fixture f;
 
@@ -170,7 +185,8 @@ TEST(whatever_goes_wrong_is_told_apart)
 		struct err e;
 
 		arena_reset(f.a);
-		if (streq(t[i].ns, "endless")) { /* the sink's memory comes to its end before the bytes do */
+		if (streq(t[i].ns,
+			  "endless")) { /* the sink's memory comes to its end before the bytes do */
 			CHECK_INT(ask(&f, t[i].ns, &l, &e), -E2BIG);
 			continue;
 		}
@@ -186,7 +202,8 @@ TEST(whatever_goes_wrong_is_told_apart)
 TEST(an_answer_has_a_most)
 {
 	struct fixture f;
-	struct cim_request rq = {.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = "endless", .class_name = "T"};
+	struct cim_request rq = {
+		.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = "endless", .class_name = "T"};
 	struct client_answer answer;
 	struct err e = {0};
 
@@ -242,15 +259,16 @@ TEST(a_certificate_must_be_vouched_for_and_carry_the_name)
 		bool trusted, insecure;
 		int want;
 	} t[] = {
-		{"localhost", true, false, 0},
+		{"localhost", true,  false, 0            },
 		{"localhost", false, false, -EKEYREJECTED},
-		{"127.0.0.1", true, false, -EKEYREJECTED},
-		{"127.0.0.1", false, true, 0},
+		{"127.0.0.1", true,  false, -EKEYREJECTED},
+		{"127.0.0.1", false, true,  0            },
 	};
 	char dir[] = "/tmp/smiscsi-client-XXXXXX";
 	auto_free char *pem = NULL, *key = NULL, *tls = NULL;
 	struct http_listen l = {.address = "127.0.0.1", .port = free_port(), .tls = true};
-	struct http_server_config sc = {.listen = &l, .n_listen = 1, .threads = 1, .handle = handle};
+	struct http_server_config sc = {
+		.listen = &l, .n_listen = 1, .threads = 1, .handle = handle};
 	struct http_server *server = NULL;
 	struct cert cert;
 	struct err e = {0};
@@ -267,9 +285,11 @@ TEST(a_certificate_must_be_vouched_for_and_carry_the_name)
 		AUTO(arena) a = arena_new(1 << 20);
 		AUTO(client) c = NULL;
 		auto_free char *url = xasprintf("https://%s:%u", t[i].host, l.port);
-		struct client_config cfg = {
-			.url = url, .ca_file = t[i].trusted ? pem : NULL, .insecure = t[i].insecure};
-		struct cim_request rq = {.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = "plain", .class_name = "T"};
+		struct client_config cfg = {.url = url,
+					    .ca_file = t[i].trusted ? pem : NULL,
+					    .insecure = t[i].insecure};
+		struct cim_request rq = {
+			.op = CIM_OP_ENUMERATE_INSTANCE_NAMES, .ns = "plain", .class_name = "T"};
 		struct client_list list;
 
 		e = (struct err){0};
