@@ -15,7 +15,9 @@ struct listener {
 	struct loop_post stop;
 	struct worker *worker;
 	struct portal *portal; /* counted */
-	bool closed;           /* atomic */
+	struct listener *next_paused;
+	bool paused;
+	bool closed; /* atomic */
 };
 
 static int failed(struct portal *p, int fd)
@@ -57,6 +59,31 @@ int listener_open(struct portal *p)
 	return fd;
 }
 
+/* Out of descriptors or memory: asking again at once would only burn the processor. */
+static void pause_accepting(struct listener *ln)
+{
+	struct worker *w = ln->worker;
+
+	log_warn(target, "portal %s port %u accepts nobody for a second: %s", ln->portal->address,
+		 ln->portal->port, strerror(errno));
+	loop_mod(w->loop, &ln->fd, 0);
+	ln->paused = true;
+	ln->next_paused = w->paused;
+	w->paused = ln;
+	loop_want_tick(w->loop);
+}
+
+void listeners_resume(struct worker *w)
+{
+	while (w->paused) {
+		struct listener *ln = w->paused;
+
+		w->paused = ln->next_paused;
+		ln->paused = false;
+		loop_mod(w->loop, &ln->fd, EPOLLIN);
+	}
+}
+
 /* One at a time: what else waits is reported again, after those who are connected had their turn. */
 static void acceptable(struct loop_fd *f, uint32_t events)
 {
@@ -67,8 +94,11 @@ static void acceptable(struct loop_fd *f, uint32_t events)
 	int fd = accept4(f->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)events;
-	if (fd < 0) /* it has hung up already, or we are being closed */
-		return;
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting(ln);
+		return; /* else it has hung up already, or we are being closed */
+	}
 	if (__atomic_add_fetch(&t->n_connections, 1, __ATOMIC_RELAXED) > t->max_connections ||
 	    __atomic_load_n(&ln->closed, __ATOMIC_RELAXED)) {
 		(void)__atomic_sub_fetch(&t->n_connections, 1, __ATOMIC_RELAXED);
@@ -101,6 +131,8 @@ static void stop(struct loop *l, struct loop_post *post)
 	struct listener *ln = container_of(post, struct listener, stop);
 	struct target *t = ln->worker->target;
 
+	if (ln->paused)
+		listeners_resume(ln->worker);
 	loop_del(l, &ln->fd);
 	(void)close(ln->fd.fd);
 	(void)pthread_mutex_lock(&t->lock);

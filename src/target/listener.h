@@ -14,3 +14,5 @@ int listener_open(struct portal *p);
 void listener_start(struct target *t, struct portal *p, int fd);
 /* Stop at once: connects are refused when this returns. */
 void listener_close(struct portal *p);
+/* Accept again where resources had run out; the worker's tick. */
+void listeners_resume(struct worker *w);

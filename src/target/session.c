@@ -395,7 +395,10 @@ static void logout(struct task *k)
 		victim->logged_out = true;
 		if (s->node) {
 			(void)pthread_mutex_lock(&s->target->lock);
-			s->node->stats.logouts_normal++;
+			if (reason == ISCSI_LOGOUT_SESSION)
+				s->node->stats.logouts_normal++;
+			else
+				s->node->stats.logouts_other++;
 			(void)pthread_mutex_unlock(&s->target->lock);
 		}
 		if (reason == ISCSI_LOGOUT_SESSION) {

@@ -147,6 +147,7 @@ struct worker {
 	struct connection *connections; /* all of this worker, doubly linked */
 	struct connection *dirty;       /* have something to send */
 	struct connection *closed;      /* to be freed at the end of the round */
+	struct listener *paused;        /* had no resources to accept */
 	struct session *all_sessions;
 	struct task *free_tasks;
 	struct tx *free_txs;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "target/listener.h"
 #include "target/session.h"
 #include "target/store.h"
 #include "target/worker.h"
@@ -74,6 +75,7 @@ static bool tick(struct loop *l)
 			c->deadline_ns = now + idle_ns;
 		}
 	}
+	listeners_resume(w);
 	stock = pool_trim(&w->pool);
 	return stock || w->connections;
 }

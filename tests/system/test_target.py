@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """smiscsi-target as initiators and its controller see it."""
-import os, random, re, socket, struct, threading, time, traceback
+import os, random, re, resource, socket, struct, threading, time, traceback
 
 from initiator import *
 from smi import Skip, check, free_port, iscsi_ls, loopback, main, run, test, wait_for
@@ -179,6 +179,34 @@ def a_portal_shows_exactly_the_ports_bound_to_it():
     check(run("iscsi-ls", f"iscsi://{a}:{n}")[0] != 0, True)
     t.apply(dict(op="set", kind="port", iqn=two, tpgt=5, enabled=False))
     check(list(iscsi_ls(f"{b}:{n}")), [one])
+
+
+@test
+def ipv6_is_written_with_brackets():
+    t = Target()
+    n = free_port("127.0.0.1")
+    t.apply(node(NODE), port(NODE), portal("::1", n), binding(NODE, 1, "::1", n), must_listen=True)
+    check(iscsi_ls(f"[::1]:{n}"), {NODE: {(f"[::1]:{n}", 1)}})
+    c = Connection("::1", n).login(NODE)
+    check(t.control.call("state")["sessions"][0]["connections"][0]["local"], f"[::1]:{n}")
+
+
+@test
+def running_out_of_descriptors_pauses_and_passes():
+    t = Target()
+    iqn, a, n = simple(t)
+    keep = [Connection(a, n, isid=b"\x80%05d" % i).login(iqn) for i in range(3)]
+    used = len(os.listdir(f"/proc/{t.process.pid}/fd"))
+    resource.prlimit(t.process.pid, resource.RLIMIT_NOFILE, (used, used))
+    late = Connection(a, n, isid=b"\x80late!")
+    before = sum(map(int, open(f"/proc/{t.process.pid}/stat").read().split()[13:15]))
+    time.sleep(1.5)
+    after = sum(map(int, open(f"/proc/{t.process.pid}/stat").read().split()[13:15]))
+    check(after - before < 20, True, "processor time while nothing can be accepted")
+    check(keep[0].test_unit_ready())
+    keep[1].close()
+    keep[2].close()
+    late.login(iqn).test_unit_ready()
 
 
 @test
