@@ -170,7 +170,8 @@ void class_qualdecl_write(struct writer *w, const struct cim_qualdecl *q)
 	writer_lit(w, "<QUALIFIER.DECLARATION");
 	attribute(w, "NAME", q->name);
 	attribute(w, "TYPE", cim_type_name(q->value.type));
-	attribute(w, "ISARRAY", q->value.kind == CIM_V_ARRAY ? "true" : "false");
+	attribute(w, "ISARRAY",
+		  q->value.kind == CIM_V_ARRAY || q->value.hint == CIM_V_ARRAY ? "true" : "false");
 	flavor(w, q->flavor);
 	writer_lit(w, "><SCOPE");
 	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)

@@ -323,6 +323,100 @@ def GetClass_gives_what_is_asked_for():
 
 
 @test
+def the_walk_of_libstoragemgmt_gives_ports_portals_addresses_and_MACs():
+    """As its SMI-S plugin goes: from the profiles in interop to the system, and from there to each
+    target port, its portals, their addresses and the interface."""
+    found = {}
+    for p in c.enum("CIM_RegisteredProfile", ns="interop", PropertyList=[
+            "RegisteredName", "RegisteredVersion", "RegisteredOrganization"]):
+        check(p["RegisteredOrganization"], 11)
+        found[p["RegisteredName"]] = (tuple(map(int, p["RegisteredVersion"].split("."))), p.path)
+    for name, least in (("SMI-S", (1, 4)), ("Server", (1, 4)), ("Array", (1, 4)),
+                        ("iSCSI Target Ports", (1, 1)), ("Profile Registration", (1, 0))):
+        check(found[name][0] >= least, True, name)
+    system, = c.walk("Associators", found["Array"][1], ns="interop",
+                     AssocClass="CIM_ElementConformsToProfile", ResultClass="CIM_ComputerSystem")
+    check(system.path.ns, NS, "the namespace of the vendor stands in the path")
+    got = {}
+    for port in c.walk("Associators", system.path, AssocClass="CIM_HostedAccessPoint",
+                       ResultClass="CIM_iSCSIProtocolEndpoint"):
+        check((port["Role"], port["SystemName"]), (3, system["Name"]))
+        node, = c.walk("Associators", port.path, AssocClass="CIM_SAPAvailableForElement",
+                       ResultClass="CIM_SCSIProtocolController")
+        check((node["NameFormat"], node["Name"]), (3, port["Name"].split(",")[0]))
+        check(port["Name"].split(",")[1:], ["t", f"0x{int(port['Identifier'], 16):04X}".lower()
+                                            .replace("0X", "0x")])
+        for tcp in c.walk("Associators", port.path, AssocClass="CIM_BindsTo",
+                          ResultClass="CIM_TCPProtocolEndpoint"):
+            ip, = c.walk("Associators", tcp.path, AssocClass="CIM_BindsTo",
+                         ResultClass="CIM_IPProtocolEndpoint")
+            nic, = c.walk("Associators", ip.path, AssocClass="CIM_DeviceSAPImplementation",
+                          ResultClass="CIM_EthernetPort")
+            got.setdefault(node["ElementName"], set()).add(
+                (ip["IPv4Address"], tcp["PortNumber"], nic["PermanentAddress"], nic["DeviceID"]))
+    mac = open("/sys/class/net/lo/address").read().strip().replace(":", "").upper()
+    both = {(a, 3260, mac, "lo") for a in server.portals}
+    check(got["surface"], both)
+    check(got["second"], {x for x in both if x[0] == server.portals[0]})
+
+
+@test
+def interop_tells_what_server_this_is():
+    def one(cls):
+        i, = c.enum(cls, ns="interop")
+        return i
+
+    manager = one("CIM_ObjectManager")
+    check(bool(manager["ElementName"]), True)
+    system, = c.walk("Associators", manager.path, ns="interop", AssocClass="CIM_HostedService")
+    check(is_a(system.cls, "CIM_System") and bool(system["NameFormat"]), True)
+    check(system["Name"], manager["SystemName"])
+    spaces = c.walk("Associators", manager.path, ns="interop", AssocClass="CIM_NamespaceInManager")
+    check(sorted(i["Name"] for i in spaces), sorted(SPACES))
+    check(sorted(i["Name"] for i in c.enum("CIM_Namespace", ns="interop")), sorted(SPACES))
+    speaks = c.walk("Associators", manager.path, ns="interop",
+                    AssocClass="CIM_CommMechanismForManager")
+    check([i["CommunicationMechanism"] for i in speaks], [2])
+    check([i.cls for i in c.walk("Associators", speaks[0].path, ns="interop",
+                                 AssocClass="CIM_HostedAccessPoint")], [system.cls])
+    check([i["InstanceID"] for i in c.walk("Associators", manager.path, ns="interop",
+                                           AssocClass="CIM_ElementSoftwareIdentity")],
+          [one("CIM_SoftwareIdentity")["InstanceID"]])
+    # the same under its other name, and the same host in all paths
+    check(set(c.names("CIM_Namespace", ns="root/interop")), {i.path for i in spaces})
+    hosts = {i.path.host for i in spaces + speaks} | {p.host for p in c.walk(
+        "AssociatorNames", manager.path, ns="interop")}
+    check(len(hosts), 1, str(hosts))
+
+
+@test
+def profiles_hang_together_without_a_cycle():
+    below = {}
+    for r in c.enum("CIM_ReferencedProfile", ns="interop"):
+        below.setdefault(r["Antecedent"], set()).add(r["Dependent"])
+    for r in c.enum("CIM_ElementConformsToProfile", ns="interop"):
+        below.setdefault(r["ConformantStandard"], set()).add(r["ManagedElement"])
+    top = {p for p in below if not any(p in d for d in below.values())}
+    names = {i.path: i["RegisteredName"] for i in c.enum("CIM_RegisteredProfile", ns="interop")}
+    check({names[p] for p in top}, {"SMI-S"})
+    reached = set()
+
+    def down(p, path):
+        check(p in path, False, f"a cycle through {p}")
+        reached.add(p)
+        for q in below.get(p, ()):
+            down(q, path | {p})
+
+    for p in top:
+        down(p, frozenset())
+    check(set(names) - reached, set(), "every profile is reached from SMI-S")
+    autonomous = {names[r["Antecedent"]] for r in c.enum("CIM_ReferencedProfile", ns="interop")}
+    check(autonomous, {"Server", "Array"}, "the Antecedent is the autonomous profile")
+    check({r.cls for r in c.enum("CIM_ReferencedProfile", ns="interop")},
+          {"MSFTSM_ReferencedProfile", "MSFTSM_SubProfileRequiresProfile"})
+
+
+@test
 def names_can_be_changed_and_stay_changed():
     node = next(i.path for i in c.enum(NODE) if i["ElementName"] == "second")
     group = next(i.path for i in c.enum("MSISCSITARGET_SystemSpecificCollection")

@@ -27,7 +27,7 @@ import xml.etree.ElementTree as ET
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 import grammar, smi
-from cimclient import Client
+from cimclient import Client, Path
 from smi import NS
 
 
@@ -61,7 +61,12 @@ def names():
     out = {"HEAD": head, "TAIL": "</SIMPLEREQ></MESSAGE></CIM>", "NS": local(NS),
            "INTEROP": local("interop"), "HOST": f"{server.addr}:{server.http}",
            "LONG": "x" * 20000, "IQN": node.keys["DeviceID"], "SYSTEMNAME": system.keys["Name"]}
-    for k, p in (("NODE", node), ("PORT", port), ("SERVICE", service), ("SYSTEM", system)):
+    portal = c.names("MSISCSITARGET_TCPProtocolEndpoint")[0]
+    nest = Path("MSISCSITARGET_BindsTo", {"Antecedent": port, "Dependent": port})
+    for _ in range(30):
+        nest = Path("MSISCSITARGET_BindsTo", {"Antecedent": nest, "Dependent": port})
+    out["NEST"] = nest.name_xml()
+    for k, p in (("NODE", node), ("PORTAL", portal), ("PORT", port), ("SERVICE", service), ("SYSTEM", system)):
         out[k] = p.name_xml()
     ev = ",".join(f'{k}="{v}"' for k, v in service.keys.items())
     out["SERVICEPATH"] = f"{NS}:{service.cls}.{ev}"

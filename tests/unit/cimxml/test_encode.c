@@ -363,8 +363,16 @@ TEST(a_qualifier_declaration_has_scope_and_flavor)
 				 {.type = CIM_UINT32},
 				 CIM_S_PROPERTY | CIM_S_METHOD,
 				 CIM_Q_OVERRIDABLE | CIM_Q_TOSUBCLASS | CIM_Q_TRANSLATABLE};
+	/* an array type without a default, as the tables have it */
+	struct cim_qualdecl list = {"Values", {.type = CIM_STRING, .hint = CIM_V_ARRAY},
+				    CIM_S_PROPERTY, CIM_Q_OVERRIDABLE | CIM_Q_TOSUBCLASS};
 	struct given g;
 
+	setup(&g, CIM_OP_GET_QUALIFIER);
+	CHECK_STR(answer(&g, &(struct cimxml_item){.qual = &list}, 1),
+		I("GetQualifier", "<IRETURNVALUE><QUALIFIER.DECLARATION NAME=\"Values\" TYPE=\"string\" ISARRAY=\"true\">"
+		"<SCOPE PROPERTY=\"true\"></SCOPE></QUALIFIER.DECLARATION></IRETURNVALUE>"));
+	teardown(&g);
 	setup(&g, CIM_OP_GET_QUALIFIER);
 	CHECK_STR(answer(&g, &(struct cimxml_item){.qual = &q}, 1),
 		  I("GetQualifier",
