@@ -556,8 +556,7 @@ TEST(a_bad_start_is_said_and_leaves_nothing_behind)
 	};
 	struct rig r = {0};
 
-	(void)snprintf(r.dir, sizeof(r.dir), "/tmp/san-test.XXXXXX");
-	CHECK(mkdtemp(r.dir) != NULL);
+	rig_make_dir(&r);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct err e = {0};
 

@@ -76,15 +76,18 @@ TEST(after_death_at_any_write_the_target_is_what_the_store_says_and_no_acknowled
 {
 	unsigned deaths = 0;
 
-	for (unsigned nth = 1; test_failures == 0; nth += 5) {
+	for (unsigned nth = 1; test_failures == 0; nth += 2) {
 		size_t nodes = 0, ports = 0, volumes = 0, attached = 0;
-		struct rig r = {.dir = "/tmp/san-test.XXXXXX", .addresses = {true, true}};
+		struct rig r = {
+			.addresses = {true, true}
+                };
 		struct err e = {0};
 		int fd[2], status;
 		pid_t pid;
 		char c;
 
-		CHECK(mkdtemp(r.dir) && pipe(fd) == 0);
+		rig_make_dir(&r);
+		CHECK_INT(pipe(fd), 0);
 		(void)fflush(stdout);
 		pid = fork();
 		if (pid == 0) {
