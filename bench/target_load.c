@@ -112,13 +112,14 @@ static void login(struct session *s, const struct load *l, unsigned id)
 {
 	uint8_t b[ISCSI_BHS_LEN] = {ISCSI_LOGIN | 0x40, 0x87};
 	char text[1024], answer[8192];
-	int n = snprintf(text, sizeof(text),
-			 "InitiatorName=iqn.2026-01.org.example:load%u|TargetName=%s|SessionType=Normal|"
-			 "InitialR2T=No|ImmediateData=Yes|MaxBurstLength=1048576|FirstBurstLength=262144|"
-			 "MaxRecvDataSegmentLength=262144|MaxOutstandingR2T=1|HeaderDigest=None|"
-			 "DataDigest=None|DefaultTime2Wait=0|DefaultTime2Retain=0|"
-			 "ErrorRecoveryLevel=0|MaxConnections=1|",
-			 id, l->iqn);
+	int n = snprintf(
+		text, sizeof(text),
+		"InitiatorName=iqn.2026-01.org.example:load%u|TargetName=%s|SessionType=Normal|"
+		"InitialR2T=No|ImmediateData=Yes|MaxBurstLength=1048576|FirstBurstLength=262144|"
+		"MaxRecvDataSegmentLength=262144|MaxOutstandingR2T=1|HeaderDigest=None|"
+		"DataDigest=None|DefaultTime2Wait=0|DefaultTime2Retain=0|"
+		"ErrorRecoveryLevel=0|MaxConnections=1|",
+		id, l->iqn);
 
 	for (int i = 0; i < n; i++)
 		if (text[i] == '|')
@@ -188,7 +189,8 @@ static void add(struct session *s, const void *p, size_t n)
 		die("send buffer");
 }
 
-static void add_data_out(struct session *s, uint32_t tag, uint32_t ttt, uint32_t offset, uint32_t len)
+static void add_data_out(struct session *s, uint32_t tag, uint32_t ttt, uint32_t offset,
+			 uint32_t len)
 {
 	uint32_t sn = 0;
 
@@ -351,7 +353,8 @@ static void login_loop(struct worker *w)
 		logout(&s);
 		(void)setsockopt(s.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 		(void)close(s.fd);
-		w->latencies[w->n_latencies++ % LATENCIES] = (uint32_t)((clock_mono_ns() - began) / 1000);
+		w->latencies[w->n_latencies++ % LATENCIES] = (uint32_t)((clock_mono_ns() - began) /
+									1000);
 		w->ops++;
 	}
 }
@@ -479,9 +482,10 @@ int main(int argc, char **argv)
 		ops += w[i].ops;
 	}
 	qsort(all, n, sizeof(uint32_t), by_size);
-	(void)printf("{\"ops\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, \"mb_per_second\": %.1f, "
-		     "\"p50_us\": %u, \"p99_us\": %u}\n",
-		     (unsigned long long)ops, took, (double)ops / took,
-		     (double)ops * l.size / took / 1e6, n ? all[n / 2] : 0, n ? all[n * 99 / 100] : 0);
+	(void)printf(
+		"{\"ops\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, \"mb_per_second\": %.1f, "
+		"\"p50_us\": %u, \"p99_us\": %u}\n",
+		(unsigned long long)ops, took, (double)ops / took,
+		(double)ops * l.size / took / 1e6, n ? all[n / 2] : 0, n ? all[n * 99 / 100] : 0);
 	return 0;
 }

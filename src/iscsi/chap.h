@@ -9,7 +9,7 @@
 #include "base/base.h"
 
 enum {
-	ISCSI_CHAP_CHALLENGE = 32,      /* the length of those we make */
+	ISCSI_CHAP_CHALLENGE = 32,       /* the length of those we make */
 	ISCSI_CHAP_CHALLENGE_MAX = 1024, /* ... and of those we take */
 	ISCSI_CHAP_HASH_MAX = 32,
 	ISCSI_CHAP_SECRET_MAX = 255,
@@ -17,10 +17,10 @@ enum {
 };
 
 enum iscsi_chap_algorithm { /* registered at IANA for PPP */
-	ISCSI_CHAP_NONE = 0,
-	ISCSI_CHAP_MD5 = 5,
-	ISCSI_CHAP_SHA256 = 7,
-	ISCSI_CHAP_SHA3_256 = 8,
+			    ISCSI_CHAP_NONE = 0,
+			    ISCSI_CHAP_MD5 = 5,
+			    ISCSI_CHAP_SHA256 = 7,
+			    ISCSI_CHAP_SHA3_256 = 8,
 };
 
 /* The first of the initiator's comma-separated list that we have; NONE when there is none. */

@@ -21,18 +21,34 @@ static const struct row {
 	uint32_t def, wish, min, max;
 	const char *text; /* LIST: our values; OBSOLETE: the answer */
 } rows[] = {
-#define NUMBER(field, name_, rule_, def_, wish_, min_, max_, use_)                              \
-	{.name = name_, .kind = KIND_NUMBER, .use = use_, .rule = rule_, .def = def_,           \
-	 .wish = wish_, .min = min_, .max = max_, .offset = offsetof(struct iscsi_keys, field)},
-#define BOOL(field, name_, rule_, def_, wish_, use_)                                            \
-	{.name = name_, .kind = KIND_BOOL, .use = use_, .rule = rule_, .def = def_,             \
-	 .wish = wish_, .max = 1, .offset = offsetof(struct iscsi_keys, field)},
-#define LIST(field, name_, values_, use_)                                                       \
-	{.name = name_, .kind = KIND_LIST, .use = use_, .text = values_,                        \
+#define NUMBER(field, name_, rule_, def_, wish_, min_, max_, use_) \
+	{.name = name_,                                            \
+	 .kind = KIND_NUMBER,                                      \
+	 .use = use_,                                              \
+	 .rule = rule_,                                            \
+	 .def = def_,                                              \
+	 .wish = wish_,                                            \
+	 .min = min_,                                              \
+	 .max = max_,                                              \
 	 .offset = offsetof(struct iscsi_keys, field)},
-#define TEXT(field, name_, sender_, use_)                                                       \
+#define BOOL(field, name_, rule_, def_, wish_, use_) \
+	{.name = name_,                              \
+	 .kind = KIND_BOOL,                          \
+	 .use = use_,                                \
+	 .rule = rule_,                              \
+	 .def = def_,                                \
+	 .wish = wish_,                              \
+	 .max = 1,                                   \
+	 .offset = offsetof(struct iscsi_keys, field)},
+#define LIST(field, name_, values_, use_) \
+	{.name = name_,                   \
+	 .kind = KIND_LIST,               \
+	 .use = use_,                     \
+	 .text = values_,                 \
+	 .offset = offsetof(struct iscsi_keys, field)},
+#define TEXT(field, name_, sender_, use_) \
 	{.name = name_, .kind = KIND_TEXT, .use = use_, .sender = sender_},
-#define OBSOLETE(field, name_, answer_)                                                         \
+#define OBSOLETE(field, name_, answer_) \
 	{.name = name_, .kind = KIND_OBSOLETE, .use = ALWAYS, .text = answer_},
 #include "iscsi/keys.def"
 #undef NUMBER

@@ -71,7 +71,8 @@ static enum iscsi_login_event refuse(struct iscsi_login *l, enum iscsi_login_sta
 static enum iscsi_login_event reply(struct iscsi_login *l, uint8_t flags)
 {
 	if (l->reply.full)
-		return refuse(l, ISCSI_LOGIN_INITIATOR_ERROR, "the answers do not fit one login response");
+		return refuse(l, ISCSI_LOGIN_INITIATOR_ERROR,
+			      "the answers do not fit one login response");
 	l->status = ISCSI_LOGIN_OK;
 	put_reply(l, flags);
 	return ISCSI_LOGIN_REPLY;
@@ -161,10 +162,12 @@ static bool chap_prove_us(struct iscsi_login *l)
 
 	if (!l->said_[ISCSI_KEY_chap_c] || !str_u64(id, strlen(id), 255, &id_number) ||
 	    !iscsi_binary_parse(l->said_[ISCSI_KEY_chap_c], challenge, sizeof(challenge), &n))
-		return err_set(&l->why, -EPROTO, "the initiator's CHAP challenge is malformed") == 0;
+		return err_set(&l->why, -EPROTO, "the initiator's CHAP challenge is malformed") ==
+		       0;
 	if (l->target_.out.name[0] == '\0')
 		return err_set(&l->why, -EACCES,
-			       "the initiator wants mutual CHAP, and we have no secret for it") == 0;
+			       "the initiator wants mutual CHAP, and we have no secret for it") ==
+		       0;
 	/* Our own challenge back would make us the oracle for it (section 9.2.1). */
 	if (n == ISCSI_CHAP_CHALLENGE && memcmp(challenge, l->chap_challenge_, n) == 0)
 		return err_set(&l->why, -EACCES, "the initiator reflected our CHAP challenge") == 0;
@@ -245,7 +248,8 @@ static enum iscsi_login_event conclude(struct iscsi_login *l)
 			  l->chap_step_ != CHAP_WANTS_ALGORITHM;
 	} else {
 		if (auth_wanted(l) && !l->security_done_)
-			return refuse(l, ISCSI_LOGIN_AUTH_FAILED, "the target wants authentication");
+			return refuse(l, ISCSI_LOGIN_AUTH_FAILED,
+				      "the target wants authentication");
 		if (!l->declared_) {
 			char number[16];
 
@@ -307,7 +311,8 @@ static enum iscsi_login_event answer_keys(struct iscsi_login *l)
 			l->said_[iscsi_key_find(name)] = value;
 	}
 	if (l->stage_ != SECURITY && l->said_[ISCSI_KEY_auth_method])
-		return refuse(l, ISCSI_LOGIN_INITIATOR_ERROR, "AuthMethod outside the security stage");
+		return refuse(l, ISCSI_LOGIN_INITIATOR_ERROR,
+			      "AuthMethod outside the security stage");
 	if (l->identified_)
 		return conclude(l);
 	if (!store_names(l))

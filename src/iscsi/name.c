@@ -48,7 +48,8 @@ int iscsi_name_normalise(const char *name, char ret_name[static ISCSI_NAME_MAX +
 		s[i] = str_lower_c(name[i]);
 		ascii &= (unsigned char)s[i] < 0x80;
 		if ((unsigned char)s[i] < 0x80 && !ascii_allowed(s[i]))
-			return err_set(e, -EINVAL, "iSCSI name %.223s has a character that is not allowed",
+			return err_set(e, -EINVAL,
+				       "iSCSI name %.223s has a character that is not allowed",
 				       name);
 	}
 	if (!ascii && (!str_utf8(name, n, NULL) ||
@@ -58,7 +59,8 @@ int iscsi_name_normalise(const char *name, char ret_name[static ISCSI_NAME_MAX +
 	if (!(strncmp(s, "iqn.", 4) == 0 && is_iqn(s + 4)) &&
 	    !(strncmp(s, "eui.", 4) == 0 && strlen(s) == 20 && is_hex(s + 4)) &&
 	    !(strncmp(s, "naa.", 4) == 0 && (strlen(s) == 20 || strlen(s) == 36) && is_hex(s + 4)))
-		return err_set(e, -EINVAL, "iSCSI name %.223s is neither iqn., eui. nor naa.", name);
+		return err_set(e, -EINVAL, "iSCSI name %.223s is neither iqn., eui. nor naa.",
+			       name);
 	memcpy(ret_name, s, strlen(s) + 1);
 	return 0;
 }

@@ -47,11 +47,12 @@ int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_le
 		size_t left = (size_t)(end - at), n;
 
 		if (left < 4)
-			return err_set(e, -EPROTO, "additional header of %zu bytes, too short", left);
+			return err_set(e, -EPROTO, "additional header of %zu bytes, too short",
+				       left);
 		n = iscsi_get16(at); /* counts from byte 3, without padding */
 		if (n < 1 || 3 + n > left)
-			return err_set(e, -EPROTO, "additional header says %zu bytes, %zu are left", n,
-				       left);
+			return err_set(e, -EPROTO, "additional header says %zu bytes, %zu are left",
+				       n, left);
 		if (at[2] == AHS_EXTENDED_CDB) {
 			if (extended || n - 1 > 260 - 16)
 				return err_set(e, -EPROTO, "extended CDB of %zu bytes", n + 15);
@@ -61,7 +62,8 @@ int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_le
 		} else if (at[2] != AHS_BIDI_LENGTH) {
 			return err_set(e, -EPROTO, "additional header of unknown type %u", at[2]);
 		}
-		at += iscsi_padded((uint32_t)(3 + n)) < left ? iscsi_padded((uint32_t)(3 + n)) : left;
+		at += iscsi_padded((uint32_t)(3 + n)) < left ? iscsi_padded((uint32_t)(3 + n))
+							     : left;
 	}
 	return 0;
 }
@@ -127,7 +129,8 @@ static int feed_header(struct iscsi_rx *rx, const uint8_t **at, const uint8_t *e
 		if (rx->hdr_have_ >= ISCSI_BHS_LEN) {
 			rx->ahs_len = (uint16_t)(rx->hdr[4] * 4U);
 			if (rx->ahs_len > rx->ahs_max)
-				return err_set(e, -EMSGSIZE, "additional headers of %u bytes, allowed %u",
+				return err_set(e, -EMSGSIZE,
+					       "additional headers of %u bytes, allowed %u",
 					       rx->ahs_len, rx->ahs_max);
 			if (rx->hdr_have_ == need)
 				return header_in(rx, e);

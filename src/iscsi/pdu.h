@@ -17,7 +17,7 @@
 
 enum {
 	ISCSI_BHS_LEN = 48,
-	ISCSI_AHS_MAX = 264,   /* an extended CDB of 260 bytes and its header */
+	ISCSI_AHS_MAX = 264, /* an extended CDB of 260 bytes and its header */
 	ISCSI_DIGEST_LEN = 4,
 	ISCSI_DATA_MAX = (1 << 24) - 1,
 };
@@ -46,53 +46,53 @@ enum iscsi_op {
 #define ISCSI_TAG_NONE 0xffffffffU /* reserved value of ITT and TTT */
 
 enum { /* byte 1 */
-	ISCSI_FINAL = 0x80,
-	ISCSI_CMD_READ = 0x40,
-	ISCSI_CMD_WRITE = 0x20,
-	ISCSI_RSP_OVERFLOW = 0x04,
-	ISCSI_RSP_UNDERFLOW = 0x02,
-	ISCSI_DATA_IN_STATUS = 0x01,
-	ISCSI_TEXT_CONTINUE = 0x40,
-	ISCSI_LOGIN_TRANSIT = 0x80,
-	ISCSI_LOGIN_CONTINUE = 0x40,
+       ISCSI_FINAL = 0x80,
+       ISCSI_CMD_READ = 0x40,
+       ISCSI_CMD_WRITE = 0x20,
+       ISCSI_RSP_OVERFLOW = 0x04,
+       ISCSI_RSP_UNDERFLOW = 0x02,
+       ISCSI_DATA_IN_STATUS = 0x01,
+       ISCSI_TEXT_CONTINUE = 0x40,
+       ISCSI_LOGIN_TRANSIT = 0x80,
+       ISCSI_LOGIN_CONTINUE = 0x40,
 };
 
 enum iscsi_tmf_function { /* section 11.5.1 */
-	ISCSI_TMF_ABORT_TASK = 1,
-	ISCSI_TMF_ABORT_TASK_SET = 2,
-	ISCSI_TMF_CLEAR_ACA = 3,
-	ISCSI_TMF_CLEAR_TASK_SET = 4,
-	ISCSI_TMF_LU_RESET = 5,
-	ISCSI_TMF_WARM_RESET = 6,
-	ISCSI_TMF_COLD_RESET = 7,
-	ISCSI_TMF_TASK_REASSIGN = 8,
+			  ISCSI_TMF_ABORT_TASK = 1,
+			  ISCSI_TMF_ABORT_TASK_SET = 2,
+			  ISCSI_TMF_CLEAR_ACA = 3,
+			  ISCSI_TMF_CLEAR_TASK_SET = 4,
+			  ISCSI_TMF_LU_RESET = 5,
+			  ISCSI_TMF_WARM_RESET = 6,
+			  ISCSI_TMF_COLD_RESET = 7,
+			  ISCSI_TMF_TASK_REASSIGN = 8,
 };
 
 enum iscsi_tmf_response { /* section 11.6.1 */
-	ISCSI_TMF_COMPLETE = 0,
-	ISCSI_TMF_NO_TASK = 1,
-	ISCSI_TMF_NO_LUN = 2,
-	ISCSI_TMF_NO_REASSIGN = 4,
-	ISCSI_TMF_NOT_SUPPORTED = 5,
-	ISCSI_TMF_REJECTED = 255,
+			  ISCSI_TMF_COMPLETE = 0,
+			  ISCSI_TMF_NO_TASK = 1,
+			  ISCSI_TMF_NO_LUN = 2,
+			  ISCSI_TMF_NO_REASSIGN = 4,
+			  ISCSI_TMF_NOT_SUPPORTED = 5,
+			  ISCSI_TMF_REJECTED = 255,
 };
 
 enum iscsi_reject_reason { /* section 11.17.1 */
-	ISCSI_REJECT_DATA_DIGEST = 0x02,
-	ISCSI_REJECT_SNACK = 0x03,
-	ISCSI_REJECT_PROTOCOL = 0x04,
-	ISCSI_REJECT_NOT_SUPPORTED = 0x05,
-	ISCSI_REJECT_TOO_MANY_IMMEDIATE = 0x06,
-	ISCSI_REJECT_TASK_IN_PROGRESS = 0x07,
-	ISCSI_REJECT_INVALID_FIELD = 0x09,
+			   ISCSI_REJECT_DATA_DIGEST = 0x02,
+			   ISCSI_REJECT_SNACK = 0x03,
+			   ISCSI_REJECT_PROTOCOL = 0x04,
+			   ISCSI_REJECT_NOT_SUPPORTED = 0x05,
+			   ISCSI_REJECT_TOO_MANY_IMMEDIATE = 0x06,
+			   ISCSI_REJECT_TASK_IN_PROGRESS = 0x07,
+			   ISCSI_REJECT_INVALID_FIELD = 0x09,
 };
 
 enum iscsi_async_event { /* section 11.9.1 */
-	ISCSI_ASYNC_SCSI = 0,
-	ISCSI_ASYNC_LOGOUT = 1,
-	ISCSI_ASYNC_DROP_CONNECTION = 2,
-	ISCSI_ASYNC_DROP_SESSION = 3,
-	ISCSI_ASYNC_RENEGOTIATE = 4,
+			 ISCSI_ASYNC_SCSI = 0,
+			 ISCSI_ASYNC_LOGOUT = 1,
+			 ISCSI_ASYNC_DROP_CONNECTION = 2,
+			 ISCSI_ASYNC_DROP_SESSION = 3,
+			 ISCSI_ASYNC_RENEGOTIATE = 4,
 };
 
 enum iscsi_logout_reason { ISCSI_LOGOUT_SESSION, ISCSI_LOGOUT_CONNECTION, ISCSI_LOGOUT_RECOVERY };
@@ -104,23 +104,23 @@ enum iscsi_logout_response {
 };
 
 enum iscsi_login_status { /* section 11.13.5: class << 8 | detail */
-	ISCSI_LOGIN_OK = 0x0000,
-	ISCSI_LOGIN_MOVED_TEMPORARILY = 0x0101,
-	ISCSI_LOGIN_INITIATOR_ERROR = 0x0200,
-	ISCSI_LOGIN_AUTH_FAILED = 0x0201,
-	ISCSI_LOGIN_FORBIDDEN = 0x0202,
-	ISCSI_LOGIN_NOT_FOUND = 0x0203,
-	ISCSI_LOGIN_REMOVED = 0x0204,
-	ISCSI_LOGIN_BAD_VERSION = 0x0205,
-	ISCSI_LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
-	ISCSI_LOGIN_MISSING_PARAMETER = 0x0207,
-	ISCSI_LOGIN_CANT_INCLUDE = 0x0208,
-	ISCSI_LOGIN_BAD_SESSION_TYPE = 0x0209,
-	ISCSI_LOGIN_NO_SESSION = 0x020a,
-	ISCSI_LOGIN_INVALID = 0x020b,
-	ISCSI_LOGIN_TARGET_ERROR = 0x0300,
-	ISCSI_LOGIN_UNAVAILABLE = 0x0301,
-	ISCSI_LOGIN_NO_RESOURCES = 0x0302,
+			  ISCSI_LOGIN_OK = 0x0000,
+			  ISCSI_LOGIN_MOVED_TEMPORARILY = 0x0101,
+			  ISCSI_LOGIN_INITIATOR_ERROR = 0x0200,
+			  ISCSI_LOGIN_AUTH_FAILED = 0x0201,
+			  ISCSI_LOGIN_FORBIDDEN = 0x0202,
+			  ISCSI_LOGIN_NOT_FOUND = 0x0203,
+			  ISCSI_LOGIN_REMOVED = 0x0204,
+			  ISCSI_LOGIN_BAD_VERSION = 0x0205,
+			  ISCSI_LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
+			  ISCSI_LOGIN_MISSING_PARAMETER = 0x0207,
+			  ISCSI_LOGIN_CANT_INCLUDE = 0x0208,
+			  ISCSI_LOGIN_BAD_SESSION_TYPE = 0x0209,
+			  ISCSI_LOGIN_NO_SESSION = 0x020a,
+			  ISCSI_LOGIN_INVALID = 0x020b,
+			  ISCSI_LOGIN_TARGET_ERROR = 0x0300,
+			  ISCSI_LOGIN_UNAVAILABLE = 0x0301,
+			  ISCSI_LOGIN_NO_RESOURCES = 0x0302,
 };
 
 static inline uint16_t iscsi_get16(const uint8_t *p)
@@ -200,18 +200,18 @@ static inline void iscsi_crc_put(uint8_t at[static 4], uint32_t crc)
  */
 struct iscsi_req {
 	enum iscsi_op op;
-	bool immediate;    /* the I bit */
-	uint8_t flags;     /* byte 1 */
+	bool immediate; /* the I bit */
+	uint8_t flags;  /* byte 1 */
 	uint8_t byte2, byte3;
 	uint32_t data_len;
-	uint64_t lun;      /* login: ISID and TSIH */
+	uint64_t lun; /* login: ISID and TSIH */
 	uint32_t itt;
-	uint32_t w20;      /* SCSI: expected length; Data-Out, NOP, text: TTT; TMF: referenced tag */
-	uint32_t cmd_sn;   /* not in Data-Out and SNACK */
+	uint32_t w20;    /* SCSI: expected length; Data-Out, NOP, text: TTT; TMF: referenced tag */
+	uint32_t cmd_sn; /* not in Data-Out and SNACK */
 	uint32_t exp_stat_sn;
-	uint32_t w32;      /* TMF: RefCmdSN */
-	uint32_t w36;      /* Data-Out: DataSN */
-	uint32_t w40;      /* Data-Out: buffer offset */
+	uint32_t w32; /* TMF: RefCmdSN */
+	uint32_t w36; /* Data-Out: DataSN */
+	uint32_t w40; /* Data-Out: buffer offset */
 };
 
 void iscsi_req_decode(struct iscsi_req *q, const uint8_t bhs[static ISCSI_BHS_LEN]);
@@ -223,8 +223,8 @@ bool iscsi_op_from_initiator(uint8_t op);
  * The CDB of a SCSI command: 16 bytes of the header and, in an AHS, what goes beyond.
  * cdb has room for 260 bytes.  -EPROTO when the AHS is malformed.
  */
-int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_len, struct err *e)
-	MUST_CHECK;
+int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_len,
+	      struct err *e) MUST_CHECK;
 
 /* ---- framing ---- */
 enum iscsi_rx_event {
@@ -260,8 +260,8 @@ void iscsi_rx_init(struct iscsi_rx *rx, uint32_t data_max, uint16_t ahs_max);
  * can't be understood any further (header digest, data over data_max, AHS too long);
  * nothing but closing the connection helps.
  */
-int iscsi_rx_feed(struct iscsi_rx *rx, const uint8_t **at, const uint8_t *end, struct err *e)
-	MUST_CHECK;
+int iscsi_rx_feed(struct iscsi_rx *rx, const uint8_t **at, const uint8_t *end,
+		  struct err *e) MUST_CHECK;
 
 /* After ISCSI_RX_HEADER: where the data segment goes (data_len bytes); NULL throws it away. */
 void iscsi_rx_into(struct iscsi_rx *rx, uint8_t *into);

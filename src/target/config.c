@@ -296,7 +296,8 @@ static int want_portal(struct batch *b, const struct change *c, struct portal **
 		return no(b, CONFIG_BAD_PARAMS, "address is missing");
 	*ret = portal_find(b->t, c->address, c->port);
 	return *ret ? 0
-		    : no(b, CONFIG_NOT_FOUND, "portal %s port %u does not exist", c->address, c->port);
+		    : no(b, CONFIG_NOT_FOUND, "portal %s port %u does not exist", c->address,
+			 c->port);
 }
 
 /* ---- units ---- */
@@ -369,10 +370,13 @@ static void unit_forget(struct loop *l, struct loop_post *p)
 
 static int unit_add(struct batch *b, const struct change *c)
 {
-	struct store_params sp = {
-		.path = c->path, .size = c->size, .block_size = c->block_size ? c->block_size : 512};
-	struct scsi_lu_params lp = {
-		.naa = c->naa, .vendor = "SMISCSI ", .product = "VOLUME          ", .revision = "0001"};
+	struct store_params sp = {.path = c->path,
+				  .size = c->size,
+				  .block_size = c->block_size ? c->block_size : 512};
+	struct scsi_lu_params lp = {.naa = c->naa,
+				    .vendor = "SMISCSI ",
+				    .product = "VOLUME          ",
+				    .revision = "0001"};
 	struct unit_holder *h;
 	struct store *store;
 	struct unit *u;
@@ -381,7 +385,8 @@ static int unit_add(struct batch *b, const struct change *c)
 	if (unit_find(b->t, c->naa))
 		return no(b, CONFIG_EXISTS, "unit %016" PRIx64 " exists", c->naa);
 	if (!c->unit_kind || (!c->path && !streq(c->unit_kind, "memory")))
-		return no(b, CONFIG_BAD_PARAMS, "unit %016" PRIx64 " has no kind or no path", c->naa);
+		return no(b, CONFIG_BAD_PARAMS, "unit %016" PRIx64 " has no kind or no path",
+			  c->naa);
 	memory = streq(c->unit_kind, "memory");
 	if (!memory && !streq(c->unit_kind, "file") && !streq(c->unit_kind, "block"))
 		return no(b, CONFIG_BAD_PARAMS, "unit kind %s, allowed file, block, memory",
@@ -391,8 +396,7 @@ static int unit_add(struct batch *b, const struct change *c)
 		return CONFIG_STORE;
 	h = xcalloc(1, sizeof(*h));
 	u = xcalloc(1, sizeof(*u));
-	*h = (struct unit_holder){
-		.main = b->t->main, .target = b->t, .unit = u, .store = store};
+	*h = (struct unit_holder){.main = b->t->main, .target = b->t, .unit = u, .store = store};
 	u->naa = c->naa;
 	u->path = xstrdup(c->path ? c->path : "");
 	u->kind = xstrdup(c->unit_kind);
@@ -433,8 +437,9 @@ static int unit_change(struct batch *b, const struct change *c)
 		return 0;
 	}
 	if (c->size < u->size)
-		return no(b, CONFIG_BAD_PARAMS, "unit %016" PRIx64 " of %" PRIu64 " bytes can only grow",
-			  c->naa, u->size);
+		return no(b, CONFIG_BAD_PARAMS,
+			  "unit %016" PRIx64 " of %" PRIu64 " bytes can only grow", c->naa,
+			  u->size);
 	if (c->size > u->size)
 		add_step(b, CHANGE_SET, KIND_UNIT, u)->old_number = c->size;
 	return 0;
@@ -461,9 +466,10 @@ static int node_fill(struct batch *b, struct node *n, const struct change *c)
 		n->enabled = c->enabled;
 	if (c->has_alias)
 		(void)snprintf(n->alias, sizeof(n->alias), "%s", c->alias);
-	if (c->has_chap && (!set_user(&n->chap_in, c->chap_in) || !set_user(&n->chap_out, c->chap_out)))
-		return no(b, CONFIG_BAD_PARAMS, "node %s: a CHAP name or secret is empty or too long",
-			  n->iqn);
+	if (c->has_chap &&
+	    (!set_user(&n->chap_in, c->chap_in) || !set_user(&n->chap_out, c->chap_out)))
+		return no(b, CONFIG_BAD_PARAMS,
+			  "node %s: a CHAP name or secret is empty or too long", n->iqn);
 	return 0;
 }
 
@@ -632,8 +638,8 @@ static int portal_change(struct batch *b, const struct change *c)
 		return r;
 	if (c->op == CHANGE_REMOVE) {
 		if (p->bindings)
-			return no(b, CONFIG_BUSY, "portal %s port %u is bound to %s", p->address, p->port,
-				  p->bindings->port->node->iqn);
+			return no(b, CONFIG_BUSY, "portal %s port %u is bound to %s", p->address,
+				  p->port, p->bindings->port->node->iqn);
 		(void)add_step(b, CHANGE_REMOVE, KIND_PORTAL, p);
 		return 0;
 	}
@@ -663,8 +669,8 @@ static int binding_change(struct batch *b, const struct change *c)
 	}
 	if (c->op != CHANGE_ADD)
 		return k ? 0
-			 : no(b, CONFIG_NOT_FOUND, "port %u of %s is not bound to %s port %u", c->tpgt,
-			      port->node->iqn, portal->address, portal->port);
+			 : no(b, CONFIG_NOT_FOUND, "port %u of %s is not bound to %s port %u",
+			      c->tpgt, port->node->iqn, portal->address, portal->port);
 	if (k)
 		return no(b, CONFIG_EXISTS, "port %u of %s is bound to %s port %u already", c->tpgt,
 			  port->node->iqn, portal->address, portal->port);
@@ -714,8 +720,8 @@ static int settings_change(struct batch *b, const struct change *c)
 		return no(b, CONFIG_BAD_PARAMS, "logout_time %u, allowed 0..3600", c->logout_time);
 	if (c->idle_time == 0 || c->idle_time > 3600)
 		return no(b, CONFIG_BAD_PARAMS, "idle_time %u, allowed 1..3600", c->idle_time);
-	add_step(b, CHANGE_SET, KIND_SETTINGS, NULL)->old_number =
-		(uint64_t)b->t->idle_time << 32 | b->t->logout_time;
+	add_step(b, CHANGE_SET, KIND_SETTINGS, NULL)->old_number = (uint64_t)b->t->idle_time << 32 |
+								   b->t->logout_time;
 	b->t->logout_time = c->logout_time;
 	__atomic_store_n(&b->t->idle_time, c->idle_time, __ATOMIC_RELAXED);
 	return 0;
@@ -786,7 +792,8 @@ static void undo_set(struct batch *b, struct step *s)
 		((struct portal *)s->thing)->enabled = s->was_enabled;
 	} else if (s->kind == KIND_SETTINGS) {
 		b->t->logout_time = (uint32_t)s->old_number;
-		__atomic_store_n(&b->t->idle_time, (unsigned)(s->old_number >> 32), __ATOMIC_RELAXED);
+		__atomic_store_n(&b->t->idle_time, (unsigned)(s->old_number >> 32),
+				 __ATOMIC_RELAXED);
 	}
 }
 
@@ -878,7 +885,8 @@ static void commit(struct batch *b)
 
 		if (s->kind == KIND_LUN && s->op == CHANGE_REMOVE)
 			(void)scsi_target_unmap(l->node->scsi, l->number);
-		else if (s->kind == KIND_LUN && scsi_target_map(l->node->scsi, l->number, l->unit->lu) < 0)
+		else if (s->kind == KIND_LUN &&
+			 scsi_target_map(l->node->scsi, l->number, l->unit->lu) < 0)
 			abort(); /* our list of LUNs and that of the SCSI room are the same */
 	}
 	for (size_t i = 0; i < b->n; i++) {
@@ -930,8 +938,8 @@ static int run(struct target *t, const struct change *c, size_t n, const struct 
 	return r;
 }
 
-int config_apply(struct target *t, const struct change *c, size_t n,
-		 const struct config_options *o, struct err *e)
+int config_apply(struct target *t, const struct change *c, size_t n, const struct config_options *o,
+		 struct err *e)
 {
 	return run(t, c, n, o, e);
 }
@@ -946,8 +954,8 @@ static void identity(const struct change *c, char to[static 512])
 	if (c->iqn && iscsi_name_normalise(c->iqn, iqn, NULL) < 0)
 		iqn[0] = '\0'; /* carrying it out will tell */
 	(void)snprintf(to, 512, "%d %016" PRIx64 " %s %u %.64s %u %u", (int)c->kind,
-		       c->kind == KIND_UNIT ? c->naa : 0, iqn, c->tpgt, c->address ? c->address : "",
-		       c->port, c->lun);
+		       c->kind == KIND_UNIT ? c->naa : 0, iqn, c->tpgt,
+		       c->address ? c->address : "", c->port, c->lun);
 }
 
 struct wanted {
@@ -1027,8 +1035,11 @@ static void plan_bindings_of(void *ctx, struct table_link *l)
 
 	for (struct port *q = n->ports; q; q = q->next)
 		for (struct binding *k = q->bindings; k; k = k->next_of_port) {
-			struct change c = {.kind = KIND_BINDING, .iqn = n->iqn, .tpgt = q->tpgt,
-					   .address = k->portal->address, .port = k->portal->port};
+			struct change c = {.kind = KIND_BINDING,
+					   .iqn = n->iqn,
+					   .tpgt = q->tpgt,
+					   .address = k->portal->address,
+					   .port = k->portal->port};
 
 			(void)keep_or_remove(ctx, &c);
 		}
@@ -1061,8 +1072,9 @@ static void plan_node(void *ctx, struct table_link *l)
 	struct change c = {.kind = KIND_NODE, .iqn = n->iqn};
 	struct wanted *w = keep_or_remove(ctx, &c);
 
-	if (w && (w->c->enabled != n->enabled || !same_text(w->c->alias, n->alias) ||
-		  !same_user(&n->chap_in, w->c->chap_in) || !same_user(&n->chap_out, w->c->chap_out))) {
+	if (w &&
+	    (w->c->enabled != n->enabled || !same_text(w->c->alias, n->alias) ||
+	     !same_user(&n->chap_in, w->c->chap_in) || !same_user(&n->chap_out, w->c->chap_out))) {
 		c = *w->c;
 		c.op = CHANGE_SET;
 		plan_add(ctx, &c);

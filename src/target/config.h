@@ -14,13 +14,13 @@
 
 enum change_op { CHANGE_ADD, CHANGE_SET, CHANGE_REMOVE };
 enum change_kind { /* in the order in which a whole configuration is built */
-	KIND_UNIT,
-	KIND_NODE,
-	KIND_PORT,
-	KIND_PORTAL,
-	KIND_BINDING,
-	KIND_LUN,
-	KIND_SETTINGS,
+		   KIND_UNIT,
+		   KIND_NODE,
+		   KIND_PORT,
+		   KIND_PORTAL,
+		   KIND_BINDING,
+		   KIND_LUN,
+		   KIND_SETTINGS,
 };
 
 /* Members that the kind does not have are zero.  Texts are borrowed until apply returns. */
@@ -36,13 +36,13 @@ struct change {
 };
 
 enum config_error { /* the codes of docs/control-protocol.md */
-	CONFIG_BAD_PARAMS = -32602,
-	CONFIG_FAILED = -32000,
-	CONFIG_BUSY = -32001,
-	CONFIG_EXISTS = -32002,
-	CONFIG_NOT_FOUND = -32003,
-	CONFIG_CANNOT_LISTEN = -32004,
-	CONFIG_STORE = -32005,
+		    CONFIG_BAD_PARAMS = -32602,
+		    CONFIG_FAILED = -32000,
+		    CONFIG_BUSY = -32001,
+		    CONFIG_EXISTS = -32002,
+		    CONFIG_NOT_FOUND = -32003,
+		    CONFIG_CANNOT_LISTEN = -32004,
+		    CONFIG_STORE = -32005,
 };
 
 struct config_options {
@@ -53,8 +53,8 @@ struct config_options {
 };
 
 /* Returns 0, or an enum config_error with e filled. */
-int config_apply(struct target *t, const struct change *c, size_t n,
-		 const struct config_options *o, struct err *e) MUST_CHECK;
+int config_apply(struct target *t, const struct change *c, size_t n, const struct config_options *o,
+		 struct err *e) MUST_CHECK;
 /* Every change is CHANGE_ADD here. */
 int config_replace(struct target *t, const struct change *c, size_t n,
 		   const struct config_options *o, struct err *e) MUST_CHECK;

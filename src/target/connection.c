@@ -274,7 +274,8 @@ static bool pdu_in(struct connection *c, bool bad_digest, bool more)
 	if (c->state == CONN_LOGIN) {
 		if (!more)
 			return login_request(c);
-		log_info(target, "connection closed: bytes after a login request peer=%s", c->peer_text);
+		log_info(target, "connection closed: bytes after a login request peer=%s",
+			 c->peer_text);
 		connection_close(c); /* an initiator waits for the answer */
 		return false;
 	}
@@ -338,7 +339,8 @@ static void readable(struct connection *c)
 		ssize_t n;
 
 		iov[0] = (struct iovec){.iov_base = room ? direct : NULL, .iov_len = room};
-		iov[1] = (struct iovec){.iov_base = w->rx_buf, .iov_len = c->bulk ? RX_BULK : RX_BUF};
+		iov[1] = (struct iovec){.iov_base = w->rx_buf,
+					.iov_len = c->bulk ? RX_BULK : RX_BUF};
 		want = room + iov[1].iov_len;
 		n = readv(c->fd.fd, room ? iov : iov + 1, room ? 2 : 1);
 		if (n < 0 && errno == EINTR)
@@ -412,7 +414,8 @@ void connection_unwatch(struct connection *c)
 	loop_del(c->worker->loop, &c->fd);
 }
 
-void connection_accepted(struct worker *w, int fd, struct portal *p, const struct sockaddr_storage *peer)
+void connection_accepted(struct worker *w, int fd, struct portal *p,
+			 const struct sockaddr_storage *peer)
 {
 	struct connection *c = xcalloc(1, sizeof(*c));
 

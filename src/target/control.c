@@ -37,9 +37,9 @@ struct control {
 	struct target *target;
 	char *path;
 	struct client *clients;
-	struct client *controller; /* the one that said hello last */
-	bool listening;            /* atomic: there is a controller */
-	struct loop_fd timer;      /* runs while there are changes */
+	struct client *controller;               /* the one that said hello last */
+	bool listening;                          /* atomic: there is a controller */
+	struct loop_fd timer;                    /* runs while there are changes */
 	struct session *changed, **changed_tail; /* under the target's lock */
 };
 
@@ -71,8 +71,8 @@ static void put_text(json_t *o, const char *name, const char *s)
 static json_t *portal_json(const struct portal *p)
 {
 	static const char *const names[] = {
-		[PORTAL_FAILED] = "failed",     [PORTAL_LISTENING] = "listening",
-		[PORTAL_DISABLED] = "disabled", [PORTAL_IN_USE] = "in_use",
+		[PORTAL_FAILED] = "failed",         [PORTAL_LISTENING] = "listening",
+		[PORTAL_DISABLED] = "disabled",     [PORTAL_IN_USE] = "in_use",
 		[PORTAL_NO_ADDRESS] = "no_address",
 	};
 	json_t *o = json_object();
@@ -258,13 +258,13 @@ static struct change *list_add(struct change_list *l, enum change_op op, enum ch
 static const struct {
 	const char *name, *plural;
 } kinds[] = {
-	[KIND_UNIT] = {"unit", "units"},
-	[KIND_NODE] = {"node", "nodes"},
-	[KIND_PORT] = {"port", "ports"},
-	[KIND_PORTAL] = {"portal", "portals"},
-	[KIND_BINDING] = {"binding", "bindings"},
-	[KIND_LUN] = {"lun", "luns"},
-	[KIND_SETTINGS] = {"settings", NULL},
+	[KIND_UNIT] = {"unit",     "units"   },
+          [KIND_NODE] = {"node",     "nodes"   },
+	[KIND_PORT] = {"port",     "ports"   },
+          [KIND_PORTAL] = {"portal",   "portals" },
+	[KIND_BINDING] = {"binding",  "bindings"},
+          [KIND_LUN] = {"lun",      "luns"    },
+	[KIND_SETTINGS] = {"settings", NULL      },
 };
 
 static bool get_text(const json_t *o, const char *name, const char **ret, struct err *e)
@@ -330,13 +330,13 @@ static bool decode_change(const json_t *o, struct change *c, struct err *e)
 	c->idle_time = IDLE_SECONDS;
 	if (!get_text(o, "iqn", &c->iqn, e) || !get_text(o, "alias", &c->alias, e) ||
 	    !get_text(o, "address", &c->address, e) || !get_text(o, "path", &c->path, e) ||
-	    !get_text(o, "pr_path", &c->pr_path, e) ||
-	    !get_text(o, "backing", &c->unit_kind, e) ||
+	    !get_text(o, "pr_path", &c->pr_path, e) || !get_text(o, "backing", &c->unit_kind, e) ||
 	    !get_u32(o, "tpgt", &c->tpgt, e) || !get_u32(o, "port", &c->port, e) ||
 	    !get_u32(o, "lun", &c->lun, e) || !get_u32(o, "block_size", &c->block_size, e) ||
 	    !get_u32(o, "logout_time", &c->logout_time, e) ||
 	    !get_u32(o, "idle_time", &c->idle_time, e) || !get_naa(o, &c->naa, e) ||
-	    !get_user(auth, "initiator", c->chap_in, e) || !get_user(auth, "target", c->chap_out, e))
+	    !get_user(auth, "initiator", c->chap_in, e) ||
+	    !get_user(auth, "target", c->chap_out, e))
 		return false;
 	c->has_alias = c->alias != NULL;
 	return true;
@@ -350,7 +350,8 @@ static bool decode_config(const json_t *config, struct change_list *l)
 
 		if (array && !json_is_array(array))
 			return err_set(l->e, -EINVAL, "%s must be an array", kinds[k].plural) == 0;
-		json_array_foreach(array, i, o) {
+		json_array_foreach(array, i, o)
+		{
 			if (!decode_change(o, list_add(l, CHANGE_ADD, (enum change_kind)k), l->e))
 				return err_in(l->e, "%s[%zu]", kinds[k].plural, i) == 0;
 		}
@@ -370,7 +371,8 @@ static bool decode_changes(const json_t *array, struct change_list *l)
 
 	if (!json_is_array(array))
 		return err_set(l->e, -EINVAL, "changes must be an array") == 0;
-	json_array_foreach(array, i, o) {
+	json_array_foreach(array, i, o)
+	{
 		const char *op = NULL, *kind = NULL;
 		size_t a = 0, b = 0;
 
@@ -547,8 +549,12 @@ static const struct {
 	const char *name;
 	json_t *(*run)(struct call *k);
 } methods[] = {
-	{"hello", m_hello}, {"replace", m_replace}, {"apply", m_apply},
-	{"state", m_state}, {"stats", m_stats},     {"shutdown", m_shutdown},
+	{"hello",    m_hello   },
+        {"replace",  m_replace },
+        {"apply",    m_apply   },
+	{"state",    m_state   },
+        {"stats",    m_stats   },
+        {"shutdown", m_shutdown},
 };
 
 static json_t *error_json(int code, const char *message)
@@ -769,8 +775,8 @@ int control_start(struct target *t, const char *path, struct err *e)
 			       sizeof(sa.sun_path) - 1);
 	memcpy(sa.sun_path, path, strlen(path));
 	if (served(&sa))
-		return err_set(e, -EADDRINUSE, "control socket %s is served by another smiscsi-target",
-			       path);
+		return err_set(e, -EADDRINUSE,
+			       "control socket %s is served by another smiscsi-target", path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(e, "control socket %s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -24,11 +24,11 @@ static int failed(struct portal *p, int fd)
 {
 	int saved = errno;
 
-	p->state = saved == EADDRINUSE	    ? PORTAL_IN_USE
+	p->state = saved == EADDRINUSE      ? PORTAL_IN_USE
 		   : saved == EADDRNOTAVAIL ? PORTAL_NO_ADDRESS
 					    : PORTAL_FAILED;
 	(void)snprintf(p->why, sizeof(p->why), "%s",
-		       saved == EADDRINUSE	? "another process listens there"
+		       saved == EADDRINUSE      ? "another process listens there"
 		       : saved == EADDRNOTAVAIL ? "the address is not on this host"
 						: strerror(saved));
 	if (fd >= 0)
@@ -84,7 +84,8 @@ void listeners_resume(struct worker *w)
 	}
 }
 
-/* One at a time: what else waits is reported again, after those who are connected had their turn. */
+/* One at a time: what else waits is reported again, after those who are connected had their turn.
+ */
 static void acceptable(struct loop_fd *f, uint32_t events)
 {
 	struct listener *ln = container_of(f, struct listener, fd);
@@ -148,7 +149,8 @@ void listener_close(struct portal *p)
 	if (!ln)
 		return;
 	__atomic_store_n(&ln->closed, true, __ATOMIC_RELAXED);
-	(void)shutdown(ln->fd.fd, SHUT_RDWR); /* leaves the LISTEN state now; the worker closes it */
+	(void)shutdown(ln->fd.fd,
+		       SHUT_RDWR); /* leaves the LISTEN state now; the worker closes it */
 	ln->stop.run = stop;
 	loop_post(ln->worker->loop, &ln->stop);
 }

@@ -135,8 +135,8 @@ static struct scsi_nexus *make_nexus(const struct session *s)
 	char initiator[ISCSI_NAME_MAX + 32], target[ISCSI_NAME_MAX + 16];
 	const uint8_t *i = s->isid;
 
-	(void)snprintf(initiator, sizeof(initiator), "%s,i,0x%02x%02x%02x%02x%02x%02x", s->initiator,
-		       i[0], i[1], i[2], i[3], i[4], i[5]);
+	(void)snprintf(initiator, sizeof(initiator), "%s,i,0x%02x%02x%02x%02x%02x%02x",
+		       s->initiator, i[0], i[1], i[2], i[3], i[4], i[5]);
 	(void)snprintf(target, sizeof(target), "%s,t,0x%04x", s->node->iqn, s->port->tpgt);
 	return scsi_nexus_new(s->node->scsi, initiator, target, s->port->tpgt);
 }

@@ -15,8 +15,8 @@ struct loop {
 	struct loop_fd wake;
 	pthread_t thread;
 	bool started;
-	bool stop;              /* atomic */
-	bool asleep;            /* atomic: a poster must write to wake.fd */
+	bool stop;               /* atomic */
+	bool asleep;             /* atomic: a poster must write to wake.fd */
 	struct loop_post *posts; /* atomic stack, newest first */
 	struct loop_hook *hooks, **hooks_tail;
 	struct epoll_event events[EVENTS_PER_ROUND];

@@ -137,13 +137,14 @@ static unsigned processors(void)
 
 static int usage(FILE *to, int code)
 {
-	(void)fprintf(to, "usage: smiscsi-target --control SOCKET [--workers N] [--log LEVEL]\n"
-			  "Serves iSCSI initiators as told over the Unix socket SOCKET.\n"
-			  "  --control SOCKET  where smiscsid, or another controller, connects\n"
-			  "  --workers N       threads that serve, 1 to 64; default: one a processor\n"
-			  "  --log LEVEL       error, warn, info (default) or debug\n"
-			  "  --foreground      accepted; it always stays in the foreground\n"
-			  "  --help, --version\n");
+	(void)fprintf(to,
+		      "usage: smiscsi-target --control SOCKET [--workers N] [--log LEVEL]\n"
+		      "Serves iSCSI initiators as told over the Unix socket SOCKET.\n"
+		      "  --control SOCKET  where smiscsid, or another controller, connects\n"
+		      "  --workers N       threads that serve, 1 to 64; default: one a processor\n"
+		      "  --log LEVEL       error, warn, info (default) or debug\n"
+		      "  --foreground      accepted; it always stays in the foreground\n"
+		      "  --help, --version\n");
 	return code;
 }
 
@@ -151,10 +152,14 @@ static int usage(FILE *to, int code)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
-		{"control", required_argument, NULL, 'c'}, {"workers", required_argument, NULL, 'w'},
-		{"log", required_argument, NULL, 'l'},     {"foreground", no_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'V'},
-		{0}};
+		{"control",          required_argument, NULL, 'c'},
+		{"workers",              required_argument, NULL, 'w'},
+		{"log",                  required_argument, NULL, 'l'},
+		{"foreground",no_argument, NULL, 'f'},
+		{"help",               no_argument, NULL, 'h'},
+		{"version",              no_argument, NULL, 'V'},
+		{0             }
+        };
 	enum log_level level;
 	uint64_t n;
 	int k;
@@ -174,8 +179,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			if (!log_level_parse(optarg, &level)) {
-				(void)fprintf(stderr, "smiscsi-target: --log takes error, warn, info or "
-						      "debug\n");
+				(void)fprintf(stderr,
+					      "smiscsi-target: --log takes error, warn, info or "
+					      "debug\n");
 				return EXIT_USAGE;
 			}
 			log_set_level(level);
@@ -242,9 +248,12 @@ static int serve(struct process *p, const struct options *o, struct err *e)
 int main(int argc, char **argv)
 {
 	struct options o = {.workers = processors()};
-	struct process p = {.target = {.lock = PTHREAD_MUTEX_INITIALIZER, .logout_time = 3,
-				       .idle_time = IDLE_SECONDS},
-			    .signals.fd = -1};
+	struct process p = {
+		.target = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			   .logout_time = 3,
+			   .idle_time = IDLE_SECONDS},
+		.signals.fd = -1
+        };
 	struct err e = {0};
 	int code = parse_options(argc, argv, &o);
 

@@ -63,7 +63,8 @@ static struct worker *emptiest(struct worker *here)
 {
 	struct target *t = here->target;
 	struct worker *best = here;
-	unsigned least = __atomic_load_n(&here->sessions, __ATOMIC_RELAXED) - 1; /* without this one */
+	unsigned least = __atomic_load_n(&here->sessions, __ATOMIC_RELAXED) -
+			 1; /* without this one */
 
 	for (unsigned i = 0; i < t->n_workers; i++) {
 		unsigned n = __atomic_load_n(&t->workers[i].sessions, __ATOMIC_RELAXED);
@@ -101,8 +102,8 @@ bool session_place(struct connection *c)
 	struct session *s = c->session;
 	struct worker *here = c->worker, *there = here;
 
-	if (s->commands == 0 || s->n_tasks > 0 || s->n_connections != 1 || s->dying ||
-	    c->leaving || c->pinged || !iscsi_rx_idle(&c->rx))
+	if (s->commands == 0 || s->n_tasks > 0 || s->n_connections != 1 || s->dying || c->leaving ||
+	    c->pinged || !iscsi_rx_idle(&c->rx))
 		return false;
 	(void)pthread_mutex_lock(&s->target->lock);
 	if (s->refs == 2) { /* nobody has a message for it on the way to this worker */
@@ -311,7 +312,8 @@ static bool text_keys(struct connection *c)
 	keys.max_recv = c->max_send;
 	while (t->in.len > 0 && (r = iscsi_text_next(&at, end, &name, &value, &e)) != 0) {
 		if (r > 0)
-			r = iscsi_keys_offer(&keys, ISCSI_PHASE_FULL_FEATURE, name, value, &t->out, &e);
+			r = iscsi_keys_offer(&keys, ISCSI_PHASE_FULL_FEATURE, name, value, &t->out,
+					     &e);
 		if (r < 0)
 			return false;
 		if (r == ISCSI_KEY_IS_TEXT && iscsi_key_find(name) == ISCSI_KEY_send_targets &&
@@ -564,8 +566,9 @@ void session_pdu(struct connection *c)
 		log_info(target, "connection closed: %s (0x%02x); initiator=%s", bad, q->op,
 			 c->session->initiator);
 		connection_reject(c,
-				  iscsi_op_from_initiator((uint8_t)q->op) ? ISCSI_REJECT_PROTOCOL
-									  : ISCSI_REJECT_NOT_SUPPORTED,
+				  iscsi_op_from_initiator((uint8_t)q->op)
+					  ? ISCSI_REJECT_PROTOCOL
+					  : ISCSI_REJECT_NOT_SUPPORTED,
 				  c->rx.hdr, true);
 		k = take(c->rx_task);
 		if (k)

@@ -24,8 +24,8 @@ struct tx {
 	bool close_after;
 	const uint8_t *data;
 	uint32_t data_len;
-	struct task *task;  /* holds the data until it is sent */
-	uint8_t *own;       /* ... or a buffer of the pool that goes with it */
+	struct task *task; /* holds the data until it is sent */
+	uint8_t *own;      /* ... or a buffer of the pool that goes with it */
 	uint32_t own_size;
 	uint8_t small[SCSI_SENSE_MAX + 4]; /* ... or bytes that fit here */
 };
@@ -35,11 +35,11 @@ struct r2t {
 };
 
 enum task_state {
-	TASK_ARRIVING,  /* its PDU is not wholly in, or waits for its CmdSN */
+	TASK_ARRIVING, /* its PDU is not wholly in, or waits for its CmdSN */
 	TASK_WANTS_DATA,
-	TASK_DEFERRED,  /* ready, but its connection has enough to send */
-	TASK_RUNNING,   /* in the SCSI room */
-	TASK_ANSWERED,  /* only its PDUs are left */
+	TASK_DEFERRED, /* ready, but its connection has enough to send */
+	TASK_RUNNING,  /* in the SCSI room */
+	TASK_ANSWERED, /* only its PDUs are left */
 };
 
 /*
@@ -49,8 +49,9 @@ enum task_state {
 struct task {
 	struct task *next;      /* free list; out-of-order list */
 	struct task *hash_next; /* of session.tasks */
-	struct task *all_next, **all_pprev; /* session.all_tasks: those delivered and not answered */
-	unsigned refs;          /* 1 until answered or dropped, and one per tx */
+	struct task *all_next,
+		**all_pprev; /* session.all_tasks: those delivered and not answered */
+	unsigned refs;       /* 1 until answered or dropped, and one per tx */
 	struct worker *worker;
 	struct session *session;
 	struct connection *conn; /* whence it came; NULL once that is closed */
@@ -68,23 +69,23 @@ struct task {
 	uint32_t r2t_sn, data_sn;
 	uint32_t unsolicited_data_sn;
 	struct r2t r2t[R2T_MAX]; /* the oldest first */
-	struct tmf *tmf;    /* is told when this task has ended */
+	struct tmf *tmf;         /* is told when this task has ended */
 	struct scsi_task scsi;
 };
 
 enum { TASK_BUCKETS = 64 };
 
 struct session {
-	struct session *next, **pprev; /* of the worker */
+	struct session *next, **pprev;    /* of the worker */
 	struct table_link by_id, by_tsih; /* registry, under the lock */
 	unsigned refs;                    /* under the lock */
 	bool up;                          /* under the lock: logged in */
 	bool told;                        /* under the lock: the controller knows of it */
 	bool changed;                     /* under the lock: is in control's list of changes */
 	struct session *next_changed;
-	bool dying;                       /* atomic; written by the worker under the lock */
+	bool dying; /* atomic; written by the worker under the lock */
 	struct target *target;
-	struct worker *worker;            /* changes under the lock, once, in session_place() */
+	struct worker *worker; /* changes under the lock, once, in session_place() */
 	bool placed;
 	uint64_t id;
 	enum iscsi_session_type type;
@@ -105,9 +106,9 @@ struct session {
 	uint32_t outstanding; /* commands of the window that are delivered and not answered */
 	uint32_t immediate;   /* the same for immediate ones */
 	uint32_t next_ttt;
-	unsigned n_tasks;     /* all that exist; the session lives until it is 0 */
+	unsigned n_tasks; /* all that exist; the session lives until it is 0 */
 	uint64_t buffered;
-	struct task *out_of_order; /* sorted by CmdSN */
+	struct task *out_of_order;        /* sorted by CmdSN */
 	struct task *tasks[TASK_BUCKETS]; /* by ITT */
 	struct task *all_tasks;
 	/* relaxed atomics, written by the worker */
@@ -118,7 +119,7 @@ enum connection_state { CONN_LOGIN, CONN_PARKED, CONN_FULL_FEATURE, CONN_CLOSING
 
 struct connection {
 	struct loop_fd fd;
-	struct loop_post post; /* when it moves to another worker */
+	struct loop_post post;            /* when it moves to another worker */
 	struct connection *next, **pprev; /* of the worker */
 	struct connection *next_of_session;
 	struct connection *next_dirty, *next_closed;
@@ -132,7 +133,7 @@ struct connection {
 	uint32_t stat_sn;
 	uint32_t max_send, max_recv;
 	struct iscsi_rx rx;
-	struct task *rx_task;     /* whose data is coming in */
+	struct task *rx_task; /* whose data is coming in */
 	struct iscsi_req rx_req;
 	struct tx *tx_head, **tx_tail;
 	uint32_t tx_sent; /* bytes of tx_head that are out */
@@ -154,7 +155,8 @@ struct connection {
 };
 
 /* connection.c */
-void connection_accepted(struct worker *w, int fd, struct portal *p, const struct sockaddr_storage *peer);
+void connection_accepted(struct worker *w, int fd, struct portal *p,
+			 const struct sockaddr_storage *peer);
 void connection_close(struct connection *c); /* at once; c is freed at the end of the round */
 /* Watch the socket again, in the worker the connection has moved to. */
 bool connection_watch(struct connection *c);
@@ -187,7 +189,8 @@ void session_bad_data(struct connection *c);
 void session_unref_locked(struct session *s);
 /*
  * A session that has had a command, and rests for the moment, goes to the worker that has the
- * fewest: logins that come to nothing are not worth a move.  c is its only connection and may not be touched when this returns true.
+ * fewest: logins that come to nothing are not worth a move.  c is its only connection and may not
+ * be touched when this returns true.
  */
 bool session_place(struct connection *c);
 /* A new session becomes known to its worker, in whose thread this is. */
@@ -206,7 +209,8 @@ void text_free(struct text *t);
 struct task *task_new(struct connection *c);
 void task_unref(struct task *k);
 void task_set_buf(struct task *k, uint32_t size);
-bool task_header(struct task *k, struct connection *c); /* a SCSI command's buffer; false: refused */
+bool task_header(struct task *k,
+		 struct connection *c); /* a SCSI command's buffer; false: refused */
 void task_deliver(struct task *k);
 /* Carry out what waited for the queue of c to get shorter; true when there was something. */
 bool tasks_run_deferred(struct connection *c);

@@ -35,19 +35,19 @@ enum {
 	WORKERS_MAX = 64,
 	SESSIONS_MAX = 32768,
 	CONNECTIONS_MAX = 65536,
-	MAX_RECV = 262144,             /* MaxRecvDataSegmentLength we declare */
-	CMD_WINDOW = 128,              /* commands of one session that we take at once */
-	IMMEDIATE_MAX = 64,            /* ... and immediate ones on top */
-	TRANSFER_MAX = 32 << 20,       /* data of one command */
+	MAX_RECV = 262144,              /* MaxRecvDataSegmentLength we declare */
+	CMD_WINDOW = 128,               /* commands of one session that we take at once */
+	IMMEDIATE_MAX = 64,             /* ... and immediate ones on top */
+	TRANSFER_MAX = 32 << 20,        /* data of one command */
 	SESSION_BUFFER_MAX = 256 << 20, /* data of all commands of a session */
-	WORKER_BUFFER_MAX = 1 << 30, /* ... and of all sessions of a worker */
-	R2T_MAX = 8,                   /* outstanding for one command */
-	TX_BACKLOG_MAX = 1024,         /* PDUs waiting for a slow reader before we stop reading */
-	TX_BYTES_AHEAD = 8 << 20,      /* ... and data, before further reads wait to be carried out */
-	TEXT_REQUEST_MAX = 16384,      /* one text request over its continuations */
-	TEXT_REPLY_MAX = 64 << 20,     /* one discovery answer */
+	WORKER_BUFFER_MAX = 1 << 30,    /* ... and of all sessions of a worker */
+	R2T_MAX = 8,                    /* outstanding for one command */
+	TX_BACKLOG_MAX = 1024,          /* PDUs waiting for a slow reader before we stop reading */
+	TX_BYTES_AHEAD = 8 << 20,  /* ... and data, before further reads wait to be carried out */
+	TEXT_REQUEST_MAX = 16384,  /* one text request over its continuations */
+	TEXT_REPLY_MAX = 64 << 20, /* one discovery answer */
 	LOGIN_SECONDS = 15,
-	IDLE_SECONDS = 30,             /* silence before a ping, and how long its answer may take */
+	IDLE_SECONDS = 30, /* silence before a ping, and how long its answer may take */
 };
 
 struct target;
@@ -80,7 +80,7 @@ struct unit {
 struct node {
 	struct table_link link; /* by iqn */
 	unsigned refs;
-	bool gone;              /* removed from the configuration */
+	bool gone; /* removed from the configuration */
 	bool enabled;
 	char iqn[ISCSI_NAME_MAX + 1];
 	char alias[ISCSI_ALIAS_MAX + 1];
@@ -174,7 +174,7 @@ struct target {
 	unsigned next_acceptor; /* main thread */
 	unsigned parked;        /* atomic: connections waiting, over all workers */
 	unsigned logout_time;
-	unsigned idle_time;     /* seconds of silence before a ping */
+	unsigned idle_time; /* seconds of silence before a ping */
 	uint64_t generation;
 	struct control *control;
 	bool stopping;

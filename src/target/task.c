@@ -200,7 +200,8 @@ static void task_end(struct task *k)
 	task_leave(k);
 	if (k->conn && !k->aborted) {
 		uint32_t in = k->scsi.expected_dir == SCSI_DIR_IN ? k->scsi.data_in_len : 0;
-		struct iscsi_residual res = iscsi_residual(k->scsi.expected_len, k->scsi.data_total);
+		struct iscsi_residual res = iscsi_residual(k->scsi.expected_len,
+							   k->scsi.data_total);
 
 		if (in > k->buf_size)
 			in = k->buf_size;
@@ -225,8 +226,7 @@ static void scsi_done(struct scsi_task *t)
 
 /* ---- the way of a command ---- */
 
-static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key,
-			      uint16_t code)
+static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key, uint16_t code)
 {
 	k->scsi.status = status;
 	k->scsi.sense_len = 0;
@@ -303,9 +303,9 @@ static void task_run(struct task *k)
 		return;
 	}
 	if (k->scsi.dir == SCSI_DIR_IN) {
-		uint32_t size = k->scsi.expected_dir != SCSI_DIR_IN ? 0
+		uint32_t size = k->scsi.expected_dir != SCSI_DIR_IN       ? 0
 				: k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
-									   : k->scsi.expected_len;
+									  : k->scsi.expected_len;
 		if (size > TRANSFER_MAX || !has_room(k, size)) {
 			scsi_task_drop(&k->scsi);
 			if (size > TRANSFER_MAX) /* INVALID FIELD IN CDB */
@@ -345,8 +345,8 @@ static void ask_for_data(struct task *k)
 			.len = left < s->keys.max_burst ? left : s->keys.max_burst,
 		};
 		k->solicited += r->len;
-		iscsi_put_r2t(x->hdr, k->req.lun, k->req.itt, r->ttt, k->r2t_sn++, r->offset, r->len,
-			      &sn);
+		iscsi_put_r2t(x->hdr, k->req.lun, k->req.itt, r->ttt, k->r2t_sn++, r->offset,
+			      r->len, &sn);
 		connection_send(k->conn, x);
 	}
 }

@@ -61,8 +61,7 @@ static bool tick(struct loop *l)
 	struct worker *w = loop_user(l);
 	uint64_t now = loop_now_ns(l);
 	struct connection *next;
-	uint64_t idle_ns =
-		__atomic_load_n(&w->target->idle_time, __ATOMIC_RELAXED) * 1000000000ULL;
+	uint64_t idle_ns = __atomic_load_n(&w->target->idle_time, __ATOMIC_RELAXED) * 1000000000ULL;
 	bool stock;
 
 	for (struct connection *c = w->connections; c; c = next) {

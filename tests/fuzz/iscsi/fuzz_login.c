@@ -6,8 +6,8 @@
 #include "iscsi/login.h"
 
 static const struct iscsi_login_target targets[2] = {
-	{.tpgt = 1, .alias = "open"},
-	{.tpgt = 2, .in = {"me", "secretsecret"}, .out = {"you", "othersecret"}},
+	{.tpgt = 1,		     .alias = "open"              },
+	{ .tpgt = 2, .in = {"me", "secretsecret"}, .out = {"you", "othersecret"}},
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

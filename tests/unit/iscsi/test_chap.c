@@ -26,8 +26,10 @@ static void check_response(enum iscsi_chap_algorithm a, const char *want)
 TEST(responses_are_hashes_of_id_secret_and_challenge)
 {
 	check_response(ISCSI_CHAP_MD5, "0xd13e5f6eed7f03f2d5475bf0a3bf7b03");
-	check_response(ISCSI_CHAP_SHA256, "0x6d12fb52c9273a7cfd198a6dcf9ac18efb4996c6e7f0ebe37be3d356372d784a");
-	check_response(ISCSI_CHAP_SHA3_256, "0x3abde7d52f2e2045b2beb24af30741a23a7dfb03a3bef7ef70c73911b7e304ff");
+	check_response(ISCSI_CHAP_SHA256,
+		       "0x6d12fb52c9273a7cfd198a6dcf9ac18efb4996c6e7f0ebe37be3d356372d784a");
+	check_response(ISCSI_CHAP_SHA3_256,
+		       "0x3abde7d52f2e2045b2beb24af30741a23a7dfb03a3bef7ef70c73911b7e304ff");
 }
 
 static const struct {
@@ -36,11 +38,21 @@ static const struct {
 	size_t n;
 	uint8_t first;
 } binaries[] = {
-	{"0x0102", true, 2, 1},  {"0X0102", true, 2, 1}, {"0x102", true, 2, 1}, {"0xAf", true, 1, 0xaf},
-	{"0bAQID", true, 3, 1},  {"0BAQI=", true, 2, 1}, {"0x", false, 0, 0},	 {"0102", false, 0, 0},
-	{"0xzz", false, 0, 0},	 {"0b", false, 0, 0},	  {"0b!!!!", false, 0, 0}, {"", false, 0, 0},
-	{"0x0 1", false, 0, 0},	 {"0x010203040506070809", false, 0, 0},
-	{"0bAQIDBAUGBwgJAQIDBAUG", false, 0, 0},
+	{"0x0102",                 true,  2, 1   },
+	{"0X0102",                 true,  2, 1   },
+	{"0x102",		  true,  2, 1   },
+	{"0xAf",		   true,  1, 0xaf},
+	{"0bAQID",                 true,  3, 1   },
+	{"0BAQI=",                 true,  2, 1   },
+	{"0x",		     false, 0, 0   },
+	{"0102",		   false, 0, 0   },
+	{"0xzz",		   false, 0, 0   },
+	{"0b",		     false, 0, 0   },
+	{"0b!!!!",                 false, 0, 0   },
+	{"",		       false, 0, 0   },
+	{"0x0 1",		  false, 0, 0   },
+	{"0x010203040506070809",   false, 0, 0   },
+	{"0bAQIDBAUGBwgJAQIDBAUG", false, 0, 0   },
 };
 
 TEST(binary_values_are_hexadecimal_or_base64_and_fit)

@@ -7,7 +7,9 @@ static const char who[] = "InitiatorName=iqn.2026-01.org.example:i\0TargetName=i
 
 static const struct iscsi_login_target open_target = {.tpgt = 3, .alias = "a disk"};
 static const struct iscsi_login_target chap_target = {
-	.tpgt = 1, .in = {"me", "secretsecret"}, .out = {"you", "othersecretsecret"}};
+	.tpgt = 1, .in = {"me",  "secretsecret"     },
+             .out = {"you", "othersecretsecret"}
+};
 
 /* A request with these flags; the text is what sizeof says of a literal. */
 static enum iscsi_login_event step(struct iscsi_login *l, uint8_t flags, const char *text, size_t n)
@@ -101,7 +103,10 @@ static const struct {
 	size_t n;
 	enum iscsi_login_status status;
 } refused[] = {
-#define REFUSED(why, flags, text, status) {why, flags, text, sizeof(text), status}
+#define REFUSED(why, flags, text, status)              \
+	{                                              \
+		why, flags, text, sizeof(text), status \
+	}
 	REFUSED("stage 2 is reserved", 0x88, "a=b", ISCSI_LOGIN_INVALID),
 	REFUSED("nobody starts in the full feature phase", 0x0c, "a=b", ISCSI_LOGIN_INVALID),
 	REFUSED("no way back", 0x84, "a=b", ISCSI_LOGIN_INVALID),
@@ -115,7 +120,8 @@ static const struct {
 	REFUSED("no name", 0x87, "InitiatorName=me\0TargetName=iqn.2026-01.com.example:t",
 		ISCSI_LOGIN_INITIATOR_ERROR),
 	REFUSED("no key", 0x87, "InitiatorName", ISCSI_LOGIN_INITIATOR_ERROR),
-	REFUSED("AuthMethod in the wrong stage", 0x87, "AuthMethod=None", ISCSI_LOGIN_INITIATOR_ERROR),
+	REFUSED("AuthMethod in the wrong stage", 0x87, "AuthMethod=None",
+		ISCSI_LOGIN_INITIATOR_ERROR),
 	REFUSED("what only a target says", 0x87, "TargetAddress=x", ISCSI_LOGIN_INITIATOR_ERROR),
 #undef REFUSED
 };
@@ -126,7 +132,8 @@ TEST(wrong_requests_are_refused_with_their_status)
 		struct iscsi_login *l = iscsi_login_new(65536);
 
 		printf("# %s\n", refused[i].why);
-		CHECK_INT(step(l, refused[i].flags, refused[i].text, refused[i].n), ISCSI_LOGIN_FAILED);
+		CHECK_INT(step(l, refused[i].flags, refused[i].text, refused[i].n),
+			  ISCSI_LOGIN_FAILED);
 		CHECK_INT(l->status, refused[i].status);
 		CHECK_INT(iscsi_get16(l->reply_bhs + 36), refused[i].status);
 		CHECK_INT(l->reply.len, 0);
@@ -245,8 +252,9 @@ TEST(we_prove_ourselves_when_asked)
 
 	CHECK_INT(respond(l, "secretsecret", "CHAP_I=9|CHAP_C=0x0102"), ISCSI_LOGIN_REPLY);
 	CHECK_STR(answer(l, "CHAP_N"), "you");
-	iscsi_binary_print(hash, iscsi_chap_response(ISCSI_CHAP_SHA256, 9, "othersecretsecret",
-						     (const uint8_t *)"\1\2", 2, hash),
+	iscsi_binary_print(hash,
+			   iscsi_chap_response(ISCSI_CHAP_SHA256, 9, "othersecretsecret",
+					       (const uint8_t *)"\1\2", 2, hash),
 			   want);
 	CHECK_STR(answer(l, "CHAP_R"), want);
 	iscsi_login_free(l);
