@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -281,7 +282,10 @@ void users_tick(struct users *u)
 
 static struct peer *peer_of(struct users *u, const char *peer, uint64_t now)
 {
-	uint64_t h = str_hash(peer, strlen(peer)) | 1;
+	struct in6_addr v6;
+	/* who has one address of a /64 has all of them */
+	bool is6 = inet_pton(AF_INET6, peer, &v6) == 1;
+	uint64_t h = (is6 ? str_hash(&v6, 8) : str_hash(peer, strlen(peer))) | 1;
 	struct peer *oldest = NULL;
 
 	for (size_t i = 0; i < 16; i++) {
@@ -359,7 +363,7 @@ static void failed(struct peer *p, uint64_t now, const char *name, const char *p
 		 p->failures, wait);
 }
 
-/* Locked.  GRANTED: remembered.  DENIED: to be looked at.  d NULL: can't be remembered. */
+/* Locked.  d NULL: can't be remembered. */
 static enum users_answer look_up(struct users *u, const uint8_t *d, const char *name,
 				 const char *peer, uint64_t now, enum users_role *ret_role)
 {
@@ -380,33 +384,58 @@ static enum users_answer look_up(struct users *u, const uint8_t *d, const char *
 		}
 	}
 	if (!waits)
-		return USERS_DENIED;
+		return USERS_UNKNOWN;
 	if (p->misses++ == 0) /* once a wait: a flood of requests is no flood of lines */
 		log_warn(auth, "login put off after too many failures user=%s peer=%s",
 			 loggable(name), peer);
 	return USERS_THROTTLED;
 }
 
+/* Locked.  d is filled unless the answer is USERS_DENIED. */
+static enum users_answer recall(struct users *u, const char *name, const char *password,
+				const char *peer, uint8_t d[static DIGEST], enum users_role *ret_role)
+{
+	bool possible = name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
+			digest(u, name, password, peer, d);
+	uint64_t now = clock_mono_ns();
+	enum users_answer answer;
+
+	*ret_role = USERS_NOBODY;
+	reload_if_new(u);
+	answer = look_up(u, possible ? d : NULL, name, peer, now, ret_role);
+	if (answer == USERS_UNKNOWN && !possible) { /* no account has that: not worth a hash */
+		failed(peer_of(u, peer, now), now, name, peer);
+		return USERS_DENIED;
+	}
+	return answer;
+}
+
+enum users_answer users_recall(struct users *u, const char *name, const char *password,
+			       const char *peer, enum users_role *ret_role)
+{
+	enum users_answer answer;
+	uint8_t d[DIGEST];
+
+	(void)pthread_mutex_lock(&u->lock);
+	answer = recall(u, name, password, peer, d, ret_role);
+	(void)pthread_mutex_unlock(&u->lock);
+	return answer;
+}
+
 enum users_answer users_check(struct users *u, const char *name, const char *password,
 			      const char *peer, enum users_role *ret_role)
 {
-	uint64_t now = clock_mono_ns();
 	enum users_role role = USERS_NOBODY;
 	const struct account *a;
 	enum users_answer answer;
 	uint8_t d[DIGEST];
-	bool possible, ok;
+	uint64_t now;
 	char *hash;
+	bool ok;
 
-	*ret_role = USERS_NOBODY;
-	possible = name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
-		   digest(u, name, password, peer, d);
 	(void)pthread_mutex_lock(&u->lock);
-	reload_if_new(u);
-	answer = look_up(u, possible ? d : NULL, name, peer, now, ret_role);
-	if (answer == USERS_DENIED && !possible) /* no account has that: not worth a hash */
-		failed(peer_of(u, peer, now), now, name, peer);
-	if (answer != USERS_DENIED || !possible) {
+	answer = recall(u, name, password, peer, d, ret_role);
+	if (answer != USERS_UNKNOWN) {
 		(void)pthread_mutex_unlock(&u->lock);
 		return answer;
 	}
@@ -425,6 +454,7 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
 	a = find(&u->accounts, name);
 	ok = ok && a && a->role == role && streq(a->hash, hash);
 	free(hash);
+	now = clock_mono_ns();
 	if (ok) {
 		struct remembered *slot = &u->remembered[d[0]];
 
@@ -435,7 +465,7 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
 		*ret_role = role;
 		log_info(auth, "login user=%s role=%s peer=%s", name, users_role_name(role), peer);
 	} else {
-		failed(peer_of(u, peer, now), clock_mono_ns(), name, peer);
+		failed(peer_of(u, peer, now), now, name, peer);
 	}
 	(void)pthread_mutex_unlock(&u->lock);
 	return ok ? USERS_GRANTED : USERS_DENIED;

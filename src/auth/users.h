@@ -30,16 +30,20 @@ enum users_answer {
 	USERS_DENIED,    /* zero: unknown name or wrong password, both take the same time */
 	USERS_THROTTLED, /* too many failures from that peer; not even looked at */
 	USERS_GRANTED,
+	USERS_UNKNOWN,   /* of users_recall only */
 };
 /*
  * Is it he, and what may he do?  Slow (tens of milliseconds) the first time; a right answer is
  * remembered for a minute and that peer, as a keyed digest, never as the password.  After three
  * failures in a row a peer waits 1, 2, 4, ... up to 30 s; what is remembered is still let in, but
  * whoever uses that to go on guessing waits like everyone.  Failures are logged, and so is the
- * begin of each wait.  peer: an address without its port.
+ * begin of each wait.  peer: an address without its port; all of an IPv6 /64 is one peer.
  */
 enum users_answer users_check(struct users *u, const char *name, const char *password,
 			      const char *peer, enum users_role *ret_role);
+/* The same as far as it can be said at once; USERS_UNKNOWN: users_check has to say. */
+enum users_answer users_recall(struct users *u, const char *name, const char *password,
+			       const char *peer, enum users_role *ret_role);
 /* The role of somebody who has shown otherwise who he is (a verified client certificate). */
 enum users_answer users_known(struct users *u, const char *name, const char *peer,
 			      enum users_role *ret_role);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -8,6 +9,7 @@
 #include "cimxml/headers.h"
 #include "gen/schema.h"
 #include "http/server.h"
+#include "smiscsid/login.h"
 #include "smiscsid/server.h"
 
 enum {
@@ -24,6 +26,8 @@ struct parser_box {
 struct server {
 	struct server_config c;
 	struct http_server *http;
+	struct logins *logins;
+	atomic_flag checking; /* a password, on a thread that serves clients */
 	struct cimxml_plans *plans;
 	pthread_mutex_t lock; /* of the parsers */
 	struct parser_box *parsers;
@@ -37,6 +41,8 @@ struct call {
 	struct cimxml_headers headers;
 	struct cimxml_request rq;
 	struct prov_caller who;
+	struct login login;
+	bool asked; /* login waits for its answer */
 	struct broker_op *op;
 	struct cimxml_answer form; /* what enc borrows */
 	struct cimxml_encoder *enc;
@@ -83,34 +89,17 @@ static void parser_put(struct server *s, struct parser_box *b)
 
 /* ---- who is asking ---- */
 
-enum access { ACCESS_DENIED, ACCESS_LATER, ACCESS_GRANTED };
+enum access { ACCESS_DENIED, ACCESS_LATER, ACCESS_ASKED, ACCESS_GRANTED };
+
+static void login_done(void *ctx)
+{
+	http_wake(ctx);
+}
 
 /* Zero means denied: who starts as nobody, and only what is granted is added. */
-static enum access identify(const struct server *s, struct http_exchange *x, struct prov_caller *who)
+static enum access grant(struct prov_caller *who, const char *user, enum users_answer a,
+			 enum users_role role)
 {
-	enum users_answer a = USERS_DENIED;
-	enum users_role role = USERS_NOBODY;
-	const char *user, *password;
-
-	*who = (struct prov_caller){.peer = http_peer(x)};
-	if (http_is_private(x)) {
-		*who = (struct prov_caller){
-			.user = "(local)", .peer = who->peer, .may_read = true, .may_write = true};
-		return ACCESS_GRANTED;
-	}
-	if (s->c.options->no_auth && http_peer_is_loopback(x)) {
-		*who = (struct prov_caller){
-			.user = "(anyone)", .peer = who->peer, .may_read = true, .may_write = true};
-		return ACCESS_GRANTED;
-	}
-	if (!s->c.users)
-		return ACCESS_DENIED;
-	if (http_has_authorization(x)) /* then it decides, also when it is wrong */
-		a = http_basic(x, &user, &password)
-			    ? users_check(s->c.users, user, password, http_peer_address(x), &role)
-			    : USERS_DENIED;
-	else if ((user = http_client_name(x)))
-		a = users_known(s->c.users, user, http_peer_address(x), &role);
 	if (a == USERS_THROTTLED)
 		return ACCESS_LATER;
 	if (a != USERS_GRANTED)
@@ -119,6 +108,58 @@ static enum access identify(const struct server *s, struct http_exchange *x, str
 	who->may_read = role >= USERS_READ;
 	who->may_write = role >= USERS_ADMIN;
 	return ACCESS_GRANTED;
+}
+
+/* login: to have it checked elsewhere if that takes long; NULL: here. */
+static enum access ask_password(struct server *s, struct http_exchange *x, struct prov_caller *who,
+				struct login *login)
+{
+	const char *user, *password, *peer = http_peer_address(x);
+	enum users_role role = USERS_NOBODY;
+	enum users_answer a;
+
+	if (!http_basic(x, &user, &password))
+		return ACCESS_DENIED;
+	a = users_recall(s->c.users, user, password, peer, &role);
+	if (a != USERS_UNKNOWN)
+		return grant(who, user, a, role);
+	if (login) {
+		*login = (struct login){.user = user,
+					.password = password,
+					.peer = peer,
+					.done = login_done,
+					.ctx = x};
+		return logins_ask(s->logins, login) ? ACCESS_ASKED : ACCESS_LATER;
+	}
+	if (atomic_flag_test_and_set(&s->checking)) /* one thread may be kept busy so, not all */
+		return ACCESS_LATER;
+	a = users_check(s->c.users, user, password, peer, &role);
+	atomic_flag_clear(&s->checking);
+	return grant(who, user, a, role);
+}
+
+static enum access identify(struct server *s, struct http_exchange *x, struct prov_caller *who,
+			    struct login *login)
+{
+	enum users_role role = USERS_NOBODY;
+	enum users_answer a;
+	const char *user;
+
+	*who = (struct prov_caller){.peer = http_peer(x)};
+	if (http_is_private(x) || (s->c.options->no_auth && http_peer_is_loopback(x))) {
+		who->user = http_is_private(x) ? "(local)" : "(anyone)";
+		who->may_read = who->may_write = true;
+		return ACCESS_GRANTED;
+	}
+	if (!s->c.users)
+		return ACCESS_DENIED;
+	if (http_has_authorization(x)) /* then it decides, also when it is wrong */
+		return ask_password(s, x, who, login);
+	user = http_client_name(x);
+	if (!user)
+		return ACCESS_DENIED;
+	a = users_known(s->c.users, user, http_peer_address(x), &role);
+	return grant(who, user, a, role);
 }
 
 /* ---- answers ---- */
@@ -336,22 +377,16 @@ static void wake(void *ctx)
 }
 
 /* Is it somebody who may ask at all?  If not, he is told so. */
-static bool admit(struct server *s, struct http_exchange *x, struct prov_caller *who)
+static bool admit(struct http_exchange *x, enum access access)
 {
 	static const struct http_field ask = {"WWW-Authenticate", "Basic realm=\"smiscsi\""};
 	static const struct http_field later = {"Retry-After", "30"};
 
-	switch (identify(s, x, who)) {
-	case ACCESS_DENIED:
+	if (access == ACCESS_DENIED)
 		refuse(x, 401, &ask, 1);
-		return false;
-	case ACCESS_LATER:
+	else if (access == ACCESS_LATER)
 		refuse(x, 503, &later, 1);
-		return false;
-	case ACCESS_GRANTED:
-		break;
-	}
-	return true;
+	return access == ACCESS_GRANTED;
 }
 
 /* Before a long body is read. */
@@ -359,31 +394,19 @@ static void check(void *ctx, struct http_exchange *x)
 {
 	struct prov_caller who;
 
-	(void)admit(ctx, x, &who);
+	(void)admit(x, identify(ctx, x, &who, NULL));
 }
 
 /* Decode and start; answers at once what cannot be started. */
-static void begin(struct server *s, struct http_exchange *x, struct call *c)
+static void run(struct server *s, struct call *c)
 {
+	struct http_exchange *x = c->x;
 	struct cimxml_refusal no = {0};
 	struct parser_box *pb;
 	enum cimxml_outcome o;
 	const char *body;
 	size_t n;
 
-	switch (cimxml_headers_check(&c->headers, &no)) {
-	case CIMXML_WAY_REFUSED:
-		refuse_with(x, &no);
-		return;
-	case CIMXML_WAY_OPTIONS:
-		http_answer(x, 200, (const struct http_field *)(const void *)cimxml_options_headers,
-			    ARRAY_SIZE(cimxml_options_headers), "", 0);
-		return;
-	case CIMXML_WAY_CALL:
-		break;
-	}
-	if (!admit(s, x, &c->who))
-		return;
 	if (http_body_too_large(x)) {
 		refuse(x, 413, NULL, 0);
 		return;
@@ -407,11 +430,43 @@ static void begin(struct server *s, struct http_exchange *x, struct call *c)
 		respond(c);
 }
 
+static void begin(struct server *s, struct http_exchange *x, struct call *c)
+{
+	struct cimxml_refusal no = {0};
+	enum access access;
+
+	switch (cimxml_headers_check(&c->headers, &no)) {
+	case CIMXML_WAY_REFUSED:
+		refuse_with(x, &no);
+		return;
+	case CIMXML_WAY_OPTIONS:
+		http_answer(x, 200, (const struct http_field *)(const void *)cimxml_options_headers,
+			    ARRAY_SIZE(cimxml_options_headers), "", 0);
+		return;
+	case CIMXML_WAY_CALL:
+		break;
+	}
+	/* set before: the answer may be there before logins_ask returns */
+	c->asked = true;
+	access = identify(s, x, &c->who, &c->login);
+	if (access == ACCESS_ASKED)
+		return;
+	c->asked = false;
+	if (admit(x, access))
+		run(s, c);
+}
+
 static void handle(void *ctx, struct http_exchange *x)
 {
 	struct server *s = ctx;
 	struct call *c = http_context(x);
 
+	if (c && c->asked) { /* woken: the password has been checked */
+		c->asked = false;
+		if (admit(x, grant(&c->who, c->login.user, c->login.answer, c->login.role)))
+			run(s, c);
+		return;
+	}
 	if (c) { /* woken: the writer is done with it */
 		respond(c);
 		return;
@@ -451,6 +506,7 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 	int r;
 
 	s->c = *cfg;
+	s->logins = cfg->users ? logins_new(cfg->users) : NULL;
 	s->plans = cimxml_plans_new(smiscsi_schema.n_classes);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	for (size_t i = 0; i < o->http.n; i++)
@@ -479,6 +535,7 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	http_server_free(s->http);
+	logins_free(s->logins); /* nobody asks any more */
 	while (s->parsers) {
 		struct parser_box *b = s->parsers;
 
