@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "http/basic.h"
 #include "http/server.h"
 
 enum {
@@ -270,31 +271,6 @@ static void read_peer(struct connection *c, struct MHD_Connection *conn)
 	}
 }
 
-/* RFC 4648 §4; false when it isn't base64. */
-static bool base64(const char *s, char *at, size_t *ret_len)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned bits = 0, have = 0;
-	size_t n = 0;
-
-	for (; *s && *s != '='; s++) {
-		const char *d = strchr(digits, *s);
-
-		if (!d)
-			return false;
-		bits = bits << 6 | (unsigned)(d - digits);
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			at[n++] = (char)(bits >> have & 0xff);
-		}
-	}
-	at[n] = '\0';
-	*ret_len = n;
-	return s[strspn(s, "=")] == '\0';
-}
-
 static void count_authorization(void *ctx, const char *name, const char *value)
 {
 	unsigned *n = ctx;
@@ -311,22 +287,15 @@ bool http_has_authorization(const struct http_exchange *x)
 bool http_basic(struct http_exchange *x, const char **ret_user, const char **ret_password)
 {
 	const char *h = http_header(x, "Authorization");
-	char *text, *colon;
 	unsigned times = 0;
-	size_t n;
+	char *text;
 
 	/* two of them: who is asking is not for us to guess */
 	http_each_header(x, count_authorization, &times);
-	if (!h || times != 1 || !str_caseeqn(h, strlen(h) < 6 ? strlen(h) : 6, "basic "))
+	if (!h || times != 1)
 		return false;
-	h += 6 + strspn(h + 6, " ");
 	text = arena_alloc(x->arena, strlen(h) + 1);
-	if (!text || !base64(h, text, &n) || memchr(text, '\0', n) || !(colon = strchr(text, ':')))
-		return false;
-	*colon = '\0';
-	*ret_user = text;
-	*ret_password = colon + 1;
-	return true;
+	return text && http_basic_parse(h, text, ret_user, ret_password);
 }
 
 const char *http_client_name(struct http_exchange *x)
