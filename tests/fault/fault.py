@@ -57,6 +57,10 @@ class Fault:
         for i, v in ((0, 0), (2, mode), (3, error), (4, kinds), (5, 0), (1, at)):
             self._set(i, v)
 
+    def clock(self, seconds):
+        """The wall clock is that far ahead."""
+        struct.pack_into("<q", self.map, 7 * 8, int(seconds))
+
     @property
     def count(self):
         return self._get(0)

@@ -33,7 +33,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -62,6 +64,7 @@ struct fault {
 	_Atomic uint64_t at;    /* when it happens; 0: never */
 	_Atomic uint64_t mode, error, kinds;
 	_Atomic uint64_t fired, fired_kind;
+	_Atomic int64_t clock_s; /* how far the wall clock is ahead */
 };
 
 static struct fault *fault;
@@ -347,6 +350,37 @@ EXPORT int mkdir(const char *a, mode_t mode)
 	NEXT(int, mkdir, const char *, mode_t);
 
 	return ours_at(AT_FDCWD, a) && hit(NAMES, NULL) ? -1 : next(a, mode);
+}
+
+EXPORT int clock_gettime(clockid_t id, struct timespec *t)
+{
+	NEXT(int, clock_gettime, clockid_t, struct timespec *);
+	int r = next(id, t);
+
+	if (r == 0 && fault && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		t->tv_sec += fault->clock_s;
+	return r;
+}
+
+EXPORT time_t time(time_t *ret)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	if (ret)
+		*ret = t.tv_sec;
+	return t.tv_sec;
+}
+
+EXPORT int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+	struct timespec t = {0};
+	int r = clock_gettime(CLOCK_REALTIME, &t);
+
+	(void)zone;
+	ret->tv_sec = t.tv_sec;
+	ret->tv_usec = t.tv_nsec / 1000;
+	return r;
 }
 
 static mode_t mode_of(int flags, va_list more)
