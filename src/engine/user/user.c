@@ -444,8 +444,12 @@ static void answer(struct user_engine *u, json_t *m)
 			 : code == BUSY ? ENGINE_BUSY
 					: ENGINE_REFUSED,
 			 code == BUSY ? -EBUSY : -EIO, said ? said : "the target gave no reason");
-		if (!error)
+		/* Its caller alone has it from now on: jansson's counts promise nothing about
+		 * who sees what when two threads drop one object. */
+		if (!error) {
 			c->result = json_incref(json_object_get(m, "result"));
+			(void)json_object_del(m, "result");
+		}
 		pthread_cond_broadcast(&u->answered);
 	}
 	pthread_mutex_unlock(&u->lock);
