@@ -5,7 +5,7 @@ The model is written from the rules and independent of src/san, so that the two 
 Nodes go by their alias and volumes by their name, because IQNs and NAA names are the server's
 to choose; that these do not change from start to start is checked beside.
 """
-import copy, mmap, os, pathlib, random, shutil, signal, struct, subprocess, sys, tempfile, time
+import copy, mmap, os, pathlib, random, re, shutil, signal, struct, subprocess, sys, tempfile, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
 import smi
@@ -29,6 +29,9 @@ MEMBER = "MSISCSITARGET_MemberOfCollection"
 BINDS = "MSISCSITARGET_BindsTo"
 VOLUME = "MSISCSITARGET_StorageVolume"
 UNIT = "MSISCSITARGET_ProtocolControllerForUnit"
+
+# 1: every call; n: every n-th or so, where every call has been tried in another build.
+STEP = int(os.environ.get("SMISCSI_FAULT_STEP", "1"))
 
 # What a client sees when the server ends before its answer.
 GONE = (OSError, EOFError, smi.socket.timeout, __import__("http.client").client.HTTPException)
@@ -74,6 +77,13 @@ class Fault:
         return self._get(6)
 
 
+def preload():
+    """The shim; a sanitizer's library wants to come before it."""
+    libraries = smi.run("ldd", smi.BUILD / "smiscsid", ok=0)[1]
+    first = re.search(r"(/\S*/lib[at]san\.so\S*)", libraries)
+    return (first[1] + ":" if first else "") + os.environ["SMISCSI_SHIM"]
+
+
 class Server(smi.Server):
     """smiscsid, or the smiscsi-target it starts, under the shim."""
 
@@ -83,7 +93,7 @@ class Server(smi.Server):
         self.log_path = self.dir / "log" # not where the disk may be full
         self.fault = Fault(self.dir / "fault")
         self.shadow = self.dir / "shadow" if power else None
-        self.wrapper = ["env", f"LD_PRELOAD={os.environ['SMISCSI_SHIM']}",
+        self.wrapper = ["env", f"LD_PRELOAD={preload()}",
                         f"SMISCSI_FAULT={self.dir / 'fault'}", f"SMISCSI_FAULT_DIR={self.state}",
                         f"SMISCSI_FAULT_PROGRAM={program}"]
         if power:
@@ -408,6 +418,9 @@ class Driver:
         a, b = self.node(l[0]), self.vol(m.luns.pop(l))
         return lambda: self.call("ControllerConfiguration", "DetachDevice", ProtocolController=a,
                                  Device=b), m
+
+    def next_call(self, at):
+        return at + self.rnd.randint(1, 2 * STEP - 1)
 
     def kinds(self):
         return [k[3:] for k in sorted(dir(self)) if k.startswith("op_")]

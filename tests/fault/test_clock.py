@@ -42,6 +42,7 @@ def sessions_and_enumerations_outlive_a_jump():
     iqn = next(iter(d.iqns.values()))
     x = Connection(s.portals[0], 3260).login(iqn)
     x.test_unit_ready()
+    smi.wait_for("the session to be shown", lambda: len(s.c.names("CIM_iSCSISession")) == 1)
     first = [("ClassName", s.c._class("CIM_ManagedElement"))]
     _, ctx = s.c.open("OpenEnumerateInstances", first, MaxObjectCount=1)
     for jump in jumps():

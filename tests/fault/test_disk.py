@@ -59,7 +59,7 @@ def each_call_fails_once_and_the_change_is_whole():
                     check(r, 0, what)
                     break
                 n += 1
-                at += 1
+                at = d.next_call(at)
                 refused += r != 0
                 if d.rnd.random() < 0.5:
                     s.kill()
@@ -67,7 +67,7 @@ def each_call_fails_once_and_the_change_is_whole():
                     d.settle(what + ", after a start", d.m)
                     d.check_files()
     print(f"# {n} failures, {refused} refusals")
-    check(refused > 50, True, "refusals")
+    check(refused > 50 // STEP, True, "refusals")
     d.check_ends()
 
 
@@ -140,7 +140,7 @@ def each_call_of_a_start_fails_once_and_harms_nothing():
                          (errno.EROFS, WRITE | TRUNCATE | NAMES)):
         at = 0
         while True:
-            at += 1
+            at = d.next_call(at)
             s.kill()
             s.fault.arm(at, FAIL, kinds, error)
             mark = len(s.errors())
@@ -160,13 +160,13 @@ def each_call_of_a_start_fails_once_and_harms_nothing():
             d.settle(f"start, call {at}, {errno.errorcode[error]}", d.m)
             d.check_files()
     print(f"# {n} failures")
-    check(n > 10, True, "calls")
+    check(n > 10 // STEP, True, "calls")
 
 
 @test
 def each_call_of_the_first_start_fails_once_and_the_next_start_is_clean():
     for error in (errno.ENOSPC, errno.EIO):
-        for at in range(1, 999):
+        for at in range(1, 9999, STEP):
             s = Server(portals=1, engine="fake")
             s.fault.arm(at, FAIL, ON_DISK, error)
             try:
