@@ -44,7 +44,7 @@ struct providers_server {
 	size_t n_urls;
 	bool authenticates;                      /* false: --no-auth */
 	bool takes_certificates;                 /* of TLS clients: --client-ca */
-	uint32_t pull_timeout_s, pull_timeout_max_s; /* as the broker has them */
+	uint32_t pull_timeout_max_s;             /* as the broker has it */
 	const struct cim_namespace *const *namespaces;
 	size_t n_namespaces;
 	/* The target's counts, a second old at most; false: it does not tell.  Called from any

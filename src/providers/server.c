@@ -170,6 +170,14 @@ static void mechanism_fill(const struct prov_ctx *c, const struct prov_obj *o,
 		certificates ? cim_array(CIM_STRING, words, n) : cim_null(CIM_STRING);
 	i->v[MECHANISM(Version)] = PV_TEXT("1.0");
 	i->v[MECHANISM(CIMXMLProtocolVersion)] = cim_u16(1);
+	/* A full server refuses to open another enumeration; it closes none. */
+	i->v[MECHANISM(PulledEnumerationClosureOnExceedingServerLimitsSupported)] =
+		cim_bool(false);
+	i->v[MECHANISM(PulledEnumerationContinuationOnErrorSupported)] = cim_bool(false);
+	i->v[MECHANISM(PulledEnumerationNoOperationTimeoutSupported)] = cim_bool(false);
+	i->v[MECHANISM(PulledEnumerationMinimumOperationTimeout)] = cim_u32(1);
+	i->v[MECHANISM(PulledEnumerationMaximumOperationTimeout)] =
+		cim_u32(server->pull_timeout_max_s);
 	i->v[MECHANISM(AdvertiseTypes)] = cim_array(CIM_UINT16, none, ARRAY_SIZE(none));
 	i->v[MECHANISM(EnabledState)] = cim_u16(2);
 	PV_FARES(i, MSFTSM_CIMXMLCommunicationMechanism, pv_health(SAN_OK));

@@ -325,12 +325,12 @@ static int start_broker(struct daemon *d, struct err *e)
 		.modules = d->modules,
 		.n_modules = ARRAY_SIZE(d->modules),
 		.host = d->host,
-		.limits = {.contexts = 200,
-			   .contexts_per_user = 50,
-			   .pull_max_objects = 10000,
-			   .pull_timeout_s = 30,
-			   .pull_timeout_max_s = 900,
-			   .query_bytes = 65536},
+		.limits = {.contexts = (uint32_t)d->options.max_contexts,
+			   .contexts_per_user = (uint32_t)d->options.max_contexts_per_user,
+			   .pull_max_objects = (uint32_t)d->options.max_pull,
+			   .pull_timeout_s = (uint32_t)d->options.pull_time,
+			   .pull_timeout_max_s = (uint32_t)d->options.max_pull_time,
+			   .query_bytes = (uint32_t)d->options.max_query},
 	};
 
 	d->modules[0] = &d->model.module;
@@ -378,8 +378,7 @@ static int start(struct daemon *d, struct err *e)
 		.n_urls = d->n_urls,
 		.authenticates = !d->options.no_auth,
 		.takes_certificates = d->client_ca_pem != NULL,
-		.pull_timeout_s = 30,
-		.pull_timeout_max_s = 900,
+		.pull_timeout_max_s = (uint32_t)d->options.max_pull_time,
 		.namespaces = namespaces,
 		.n_namespaces = ARRAY_SIZE(namespaces),
 	};

@@ -34,6 +34,10 @@ struct options {
 	enum options_engine engine;
 	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;
 	uint64_t default_port, logout_time, refresh, provider_timeout, threads;
+	/* limits: what clients can make the server keep, and for how long */
+	uint64_t max_body, max_bodies, max_request_memory, max_connections,
+		max_connections_per_address, idle_time, stall_time, answer_time;
+	uint64_t max_contexts, max_contexts_per_user, max_pull, pull_time, max_pull_time, max_query;
 	bool help, version;
 };
 
