@@ -16,6 +16,7 @@ enum {
 	RX_BULK = 16 * 1024, /* with big data segments: read little beyond, the rest goes direct */
 	BULK_FROM = 32 * 1024,
 	READS_PER_ROUND = 4,
+	SEND_AT_ONCE = 256 * 1024, /* big data leaves before the next is fetched: both stay in cache */
 	TX_IOV = 512,
 	TX_STOCK = 1024,
 };
@@ -179,7 +180,8 @@ static void set_interest(struct connection *c)
 		 (block_in ? 0U : (uint32_t)EPOLLIN) | (want_out ? (uint32_t)EPOLLOUT : 0U));
 }
 
-static void flush(struct connection *c)
+/* Returns false when c is closed. */
+static bool send_queued(struct connection *c)
 {
 	struct iovec iov[TX_IOV];
 
@@ -194,16 +196,21 @@ static void flush(struct connection *c)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
 			connection_close(c);
-			return;
+			return false;
 		}
 		if (n > 0 && sent(c, (size_t)n)) {
 			connection_close(c);
-			return;
+			return false;
 		}
 		if (n < (ssize_t)want)
 			break;
 	}
-	if (c->is_closed)
+	return !c->is_closed;
+}
+
+static void flush(struct connection *c)
+{
+	if (!send_queued(c))
 		return;
 	if (c->state == CONN_FULL_FEATURE && !c->session->placed && !c->tx_head && session_place(c))
 		return; /* another worker's now */
@@ -284,6 +291,9 @@ static bool pdu_in(struct connection *c, bool bad_digest, bool more)
 			session_bad_data(c);
 		else
 			session_pdu(c);
+		if (c->tx_bytes >= SEND_AT_ONCE && !c->want_out && !c->is_closed &&
+		    send_queued(c))
+			set_interest(c); /* a full socket says itself when it has room */
 	}
 	return !c->is_closed;
 }
