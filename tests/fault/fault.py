@@ -178,6 +178,7 @@ def write_sparse(path, data):
                 f.seek(at)
                 f.write(block)
         f.truncate(len(data))
+    path.chmod(0o600)
 
 
 class Model:

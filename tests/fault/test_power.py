@@ -175,4 +175,41 @@ def the_target_killed_at_every_call_of_every_operation():
     d.check_ends()
 
 
+@test
+def the_accounts_file_is_whole_whenever_its_writer_ends():
+    s = Server(program="smiscsi", portals=1, engine="fake", power=True)
+    s.state.mkdir(mode=0o700)
+    s._forget()
+    command = [*s.wrapper, smi.BUILD / "smiscsi", "user", "add"]
+    names = lambda: {l.split(":")[0] for l in (s.state / "users").read_text().splitlines()} \
+        if (s.state / "users").exists() else set()
+    there, n = set(), 0
+    for mode in (KILL, TORN):
+        at = 0
+        while True:
+            at += 1
+            name = f"u{n}"
+            s.fault.arm(at, mode)
+            code, _, err = smi.run(*command, name, "--role", "read", "--state", s.state,
+                           input="a password that is long\n")
+            fired = s.fault.fired
+            s.fault.off()
+            s.lose_power()
+            n += 1
+            got = names()
+            check(got - {name}, there, f"the others, after call {at}")
+            if code == 0:
+                check(name in got, True, f"{name} was promised")
+            there = got
+            if not fired:
+                check(code, 0, err)
+                break
+    check(n > 8, True, "calls")
+    s.auth = True
+    s.start()
+    check(Client(s.addr, s.http, NS, name, "a password that is long").names("CIM_Service") != [],
+          True, "the last one is let in")
+    s.kill()
+
+
 smi.main()

@@ -322,15 +322,15 @@ def slow_and_idle_clients_do_not_hinder_others():
 
 
 @test
-def thousands_of_connections():
-    if DESCRIPTORS < 12000:
+def ten_thousand_connections():
+    if DESCRIPTORS < 16000:
         raise Skip(f"only {DESCRIPTORS} descriptors")
     before = server.usage()
     socks = []
     for _ in range(3000):
         socks.append(socket.create_connection((server.addr, server.http)))
     served()
-    for _ in range(3000):
+    for _ in range(6000):
         socks.append(socket.create_connection((ADDRESS, 3260)))
     served()
     # more than smiscsid takes at once: they wait, and so do new ones until there is room
