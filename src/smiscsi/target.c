@@ -53,6 +53,19 @@ static int delete_object(struct cli *c, const struct cim_raw_instance *i)
 	return EXIT_DONE;
 }
 
+/* Give an object another ElementName, the second argument. */
+static int rename_object(struct cli *c, const struct cim_raw_instance *i)
+{
+	struct cim_named name = cli_text("ElementName", c->args[1]);
+	struct err e = {0};
+
+	if (!i)
+		return EXIT_REFUSED;
+	if (session_modify(c->session, NS_TARGET, i->path, &name, 1, &e) < 0)
+		return cli_fail(&e);
+	return EXIT_DONE;
+}
+
 static int request_state(struct cli *c, const struct cim_raw_instance *i, uint16_t state)
 {
 	struct session_answer a;
@@ -127,6 +140,11 @@ int cmd_node_delete(struct cli *c)
 		return EXIT_REFUSED;
 	p = cli_ref("iSCSINode", n->path);
 	return cli_service(c, SERVICE, "DeleteiSCSINode", &p, 1, &a);
+}
+
+int cmd_node_rename(struct cli *c)
+{
+	return rename_object(c, cli_node(c, c->args[0]));
 }
 
 int cmd_node_enable(struct cli *c)
@@ -369,6 +387,11 @@ int cmd_group_create(struct cli *c)
 			   &made, &e) < 0)
 		return cli_fail(&e);
 	return print_made(c, "group", path_key(made, "InstanceID"));
+}
+
+int cmd_group_rename(struct cli *c)
+{
+	return rename_object(c, cli_group(c, c->args[0]));
 }
 
 int cmd_group_delete(struct cli *c)

@@ -184,6 +184,10 @@ def pulling_has_a_status_for_each_mistake():
     check(status(c.imethod, "PullInstancesWithPath",
                  [("EnumerationContext", f"<VALUE>{context}</VALUE>")]), 4)
     check(status(c.pull, "PullInstancesWithPath", context, 0), 0)
+    two = c.open("OpenEnumerateInstances", cls(NODE), MaxObjectCount=1)[1]
+    check(c._list(c.imethod("EnumerationCount", [("EnumerationContext", f"<VALUE>{two}</VALUE>")])),
+          ["1"], "what is left")
+    c.close_enumeration(two)
     check(status(c.close_enumeration, context), 0)
     check(status(c.close_enumeration, context), 21)
     check(status(opened, OperationTimeout=0), 22)

@@ -434,6 +434,13 @@ def names_can_be_changed_and_stay_changed():
     server.start()
     check(c.get(node)["ElementName"], "renamed")
     check(c.get(group)["ElementName"], "east")
+    server.cli("node", "rename", "renamed", "once more")
+    check(c.get(node)["ElementName"], "once more")
+    err = server.cli_fails("node", "rename", "once more", "surface")
+    check("surface" in err and "choose another" in err, True, err)
+    server.cli("node", "rename", "once more", "renamed")
+    server.cli("group", "rename", "east", "west")
+    check(c.get(group)["ElementName"], "west")
     c.modify(group, dict(c.get(group)))  # all that was read is taken back
 
 

@@ -66,7 +66,8 @@ def names():
     for _ in range(30):
         nest = Path("MSISCSITARGET_BindsTo", {"Antecedent": nest, "Dependent": port})
     out["NEST"] = nest.name_xml()
-    for k, p in (("NODE", node), ("PORTAL", portal), ("PORT", port), ("SERVICE", service), ("SYSTEM", system)):
+    for k, p in (("NODE", node), ("PORTAL", portal),
+                 ("STORAGE", c.names("MSISCSITARGET_StorageConfigurationService")[0]), ("PORT", port), ("SERVICE", service), ("SYSTEM", system)):
         out[k] = p.name_xml()
     ev = ",".join(f'{k}="{v}"' for k, v in service.keys.items())
     out["SERVICEPATH"] = f"{NS}:{service.cls}.{ev}"
@@ -245,6 +246,7 @@ def the_server_has_outlived_all_of_it():
     smi.check(len(c.names("MSISCSITARGET_SCSIProtocolController")) >= 1)
     for bad in ("ERROR", "Sanitizer", "assert"):
         smi.check(bad in server.errors(), False, server.errors()[-1000:])
+    smi.check(server.stop(), 0)
 
 
 smi.main()
