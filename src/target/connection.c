@@ -16,7 +16,8 @@ enum {
 	RX_BULK = 16 * 1024, /* with big data segments: read little beyond, the rest goes direct */
 	BULK_FROM = 32 * 1024,
 	READS_PER_ROUND = 4,
-	SEND_AT_ONCE = 256 * 1024, /* big data leaves before the next is fetched: both stay in cache */
+	SEND_AT_ONCE = 256 *
+		       1024, /* big data leaves before the next is fetched: both stay in cache */
 	TX_IOV = 512,
 	TX_STOCK = 1024,
 };
@@ -291,8 +292,7 @@ static bool pdu_in(struct connection *c, bool bad_digest, bool more)
 			session_bad_data(c);
 		else
 			session_pdu(c);
-		if (c->tx_bytes >= SEND_AT_ONCE && !c->want_out && !c->is_closed &&
-		    send_queued(c))
+		if (c->tx_bytes >= SEND_AT_ONCE && !c->want_out && !c->is_closed && send_queued(c))
 			set_interest(c); /* a full socket says itself when it has room */
 	}
 	return !c->is_closed;

@@ -238,6 +238,8 @@ static void enter(struct connection *c)
 		old = old->next_of_session;
 	if (s->dying) /* its end, or its reinstatement, has overtaken us on the way here */
 		status = ISCSI_LOGIN_NO_SESSION;
+	else if (s->moving) /* its first connection changes workers at this very moment */
+		status = ISCSI_LOGIN_NO_RESOURCES;
 	else if (joining && !old && s->n_connections >= s->keys.max_connections)
 		status = ISCSI_LOGIN_TOO_MANY_CONNECTIONS;
 	if (status != ISCSI_LOGIN_OK) {
@@ -414,7 +416,7 @@ again:
 		bool over;
 
 		session_kill(old, "reinstated");
-		over = old->n_tasks == 0;
+		over = old->dying && old->n_tasks == 0;
 		(void)pthread_mutex_lock(&t->lock);
 		session_unref_locked(take(old));
 		(void)pthread_mutex_unlock(&t->lock);

@@ -85,9 +85,14 @@ static void arrived(struct loop *l, struct loop_post *p)
 
 	connection_link(c, loop_user(l));
 	session_link(s);
+	s->moving = false;
 	if (!connection_watch(c)) {
 		c->fd.ready = NULL;
 		connection_close(c);
+		return;
+	}
+	if (s->kill_when_here) {
+		session_kill(s, "reinstated");
 		return;
 	}
 	(void)pthread_mutex_lock(&s->target->lock); /* removed while we were on the way here? */
@@ -109,6 +114,13 @@ bool session_place(struct connection *c)
 	if (s->refs == 2) { /* nobody has a message for it on the way to this worker */
 		there = emptiest(here);
 		s->placed = true;
+	}
+	if (there != here) { /* all at once: with the lock gone, s is the other worker's */
+		*s->pprev = s->next;
+		if (s->next)
+			s->next->pprev = s->pprev;
+		s->pprev = NULL;
+		s->moving = true;
 		s->worker = there;
 	}
 	(void)pthread_mutex_unlock(&s->target->lock);
@@ -116,10 +128,6 @@ bool session_place(struct connection *c)
 		return false;
 	(void)__atomic_sub_fetch(&here->sessions, 1, __ATOMIC_RELAXED);
 	(void)__atomic_add_fetch(&there->sessions, 1, __ATOMIC_RELAXED);
-	*s->pprev = s->next;
-	if (s->next)
-		s->next->pprev = s->pprev;
-	s->pprev = NULL;
 	connection_forget_dirty(c);
 	connection_unwatch(c);
 	connection_unlink(c);
@@ -163,6 +171,10 @@ void session_kill(struct session *s, const char *why)
 
 	if (s->dying)
 		return;
+	if (s->moving) { /* its connection is a message on the way to us */
+		s->kill_when_here = true;
+		return;
+	}
 	session_link(s); /* it may be killed while its first connection is still on the way here */
 	log_info(target, "session ended: %s; initiator=%s target=%s", why, s->initiator,
 		 s->node ? s->node->iqn : "(discovery)");

@@ -87,6 +87,8 @@ struct session {
 	struct target *target;
 	struct worker *worker; /* changes under the lock, once, in session_place() */
 	bool placed;
+	bool moving;         /* its one connection is a message on the way to worker */
+	bool kill_when_here; /* ... and is to be closed when it arrives */
 	uint64_t id;
 	enum iscsi_session_type type;
 	enum iscsi_auth auth;

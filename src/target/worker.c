@@ -161,6 +161,11 @@ void workers_stop(struct target *t)
 		loop_join(t->workers[i].loop);
 	for (unsigned i = 0; i < t->n_workers; i++)
 		loop_drain(t->workers[i].loop); /* whatever the last ones told each other */
+	for (unsigned i = 0; i < t->n_workers; i++) {
+		while (t->workers[i].connections) /* was on the way from one to another */
+			connection_close(t->workers[i].connections);
+		connections_free_closed(&t->workers[i]);
+	}
 	for (unsigned i = 0; i < t->n_workers; i++)
 		worker_free(&t->workers[i]);
 	free(take(t->workers));
