@@ -488,6 +488,8 @@ static void reading_run(struct reading *rd, struct provider *p)
 		.user = rd->user,
 		.password = rd->password,
 		.ca_file = sm->c.ca_file,
+		.cert_file = sm->c.cert_file,
+		.key_file = sm->c.key_file,
 		.op_timeout_s = sm->c.op_timeout_s,
 		.deadline_ns = rd->start_ns + sm->c.pass_timeout_s * 1000000000ULL,
 		.answer_bytes = sm->c.provider_bytes * 4,

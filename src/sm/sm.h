@@ -34,6 +34,7 @@ struct sm_config {
 	const char *host;         /* this management server's name */
 	const char *version;
 	const char *ca_file;         /* authorities that providers' certificates may come from */
+	const char *cert_file, *key_file; /* shown to providers that ask for a certificate; or NULL */
 	uint32_t refresh_s;          /* how often providers are read again; 0: 300 */
 	uint32_t op_timeout_s;       /* one operation; 0: 60 */
 	uint32_t pass_timeout_s;     /* one provider from first to last; 0: 300 */

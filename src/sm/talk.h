@@ -20,6 +20,7 @@ struct talk_to {
 	const char *socket;          /* local Unix socket instead of the network; NULL: none */
 	const char *user, *password; /* NULL: none */
 	const char *ca_file;         /* trust these authorities; NULL: the system's */
+	const char *cert_file, *key_file; /* our own certificate and its key (PEM); NULL: none */
 	uint32_t op_timeout_s;       /* one operation, from first to last byte */
 	uint64_t deadline_ns;        /* the whole pass, clock_mono_ns() */
 	size_t answer_bytes;         /* most bytes of one answer */

@@ -40,6 +40,8 @@ static int wire_open(void *user, const struct talk_to *to, void **ret, struct er
 		.user = to->user,
 		.password = to->password,
 		.ca_file = to->ca_file,
+		.cert_file = to->cert_file,
+		.key_file = to->key_file,
 		.connect_ms = CONNECT_MS,
 		.timeout_ms = to->op_timeout_s * 1000,
 		.answer_bytes = to->answer_bytes,

@@ -78,6 +78,8 @@ static int check_options(struct options *o, struct err *e)
 		return err_set(e, -EINVAL, "option --log-level: '%s' is not one of error, warning, "
 			       "info, debug", o->log_level);
 	log_set_level(level);
+	if (!*o->provider_certificate != !*o->provider_key)
+		return err_set(e, -EINVAL, "--provider-certificate and --provider-key go together");
 	if (*o->client_ca && o->https.n == 0)
 		return err_set(e, -EINVAL, "--client-ca is of use only with --https");
 	if (o->http.n == 0 && o->https.n == 0) {
@@ -307,6 +309,8 @@ static int make_sm(struct daemon *d, struct err *e)
 		.refresh_s = (uint32_t)d->options.refresh,
 		.pass_timeout_s = (uint32_t)d->options.provider_timeout,
 		.ca_file = *d->options.provider_authorities ? d->options.provider_authorities : NULL,
+		.cert_file = *d->options.provider_certificate ? d->options.provider_certificate : NULL,
+		.key_file = *d->options.provider_key ? d->options.provider_key : NULL,
 		.keep_credentials = d->options.keep_credentials,
 	};
 

@@ -29,7 +29,8 @@ struct options_list {
 enum options_engine { ENGINE_USER, ENGINE_FAKE };
 
 struct options {
-	char *config, *state, *naming_authority, *target, *log_level, *provider_authorities, *client_ca;
+	char *config, *state, *naming_authority, *target, *log_level, *client_ca;
+	char *provider_authorities, *provider_certificate, *provider_key;
 	struct options_list http, https, portal;
 	enum options_engine engine;
 	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;

@@ -245,6 +245,26 @@ def a_client_certificate_opens_the_account_it_names():
 
 
 @test
+def the_storage_management_layer_shows_its_certificate_to_a_provider():
+    ours = Authority("array certificates")
+    array = start("--client-ca", ours.pem)
+    (array.state / "users").write_text("manager:read:!\n")
+    (array.state / "users").chmod(0o600)
+    cert, key = ours.client("manager")
+    url = f"https://{array.addr}:{array.https}"
+    trust = ["--provider-authorities", str(array.state / "tls/cert.pem")]
+    for args, done in ((trust, False),
+                       (trust + ["--provider-certificate", cert, "--provider-key", key], True)):
+        m = smi.Server(engine="fake", args=args).start()
+        code = run(smi.BUILD / "smiscsi", "--url", m.url, "sm", "discover", url)[0]
+        check(code == 0, done, f"discovered with {args}")
+        sm = Client(m.addr, m.http, "root/microsoft/windows/storage/sm")
+        check(len(sm.enum("MSFT_SMiSCSIPortalEndpoint")), 2 if done else 1)
+        m.stop()
+    run(smi.BUILD / "smiscsid", "--provider-key", key, ok=2)
+
+
+@test
 def without_client_ca_no_certificate_opens_anything():
     ours = Authority("ours")
     user(server, "add", "robot", "--role", "admin", "--login", "certificate")
