@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "system"))
 import smi
 from cimclient import Client, Path
-from smi import NS
+from smi import NS, SM
 
 LOAD = pathlib.Path(os.environ.get("SMISCSI_BUILD", "build-release")).resolve() / "bench/bench_load"
 PORT = "MSISCSITARGET_iSCSIProtocolEndpoint"
@@ -162,6 +162,18 @@ def main():
               f"{a['first_us']['median'] / 1000:.2f} ms (aim 5)")
         peak = memory(server.proc.pid)[1]
         print(f"    peak RSS {peak:.1f} MiB, {memory(server.proc.pid)[0]:.1f} MiB PSS now")
+        sm = Client(server.addr, server.http, SM)
+        smi.wait_for("the SM layer to have read it all",
+                     lambda: len(sm.names("MSFT_SMiSCSIPortalEndpoint")) >= n, 60)
+        cached = "MSFT_SMiSCSIPortalEndpoint"
+        body = sm.imethod_body("EnumerateInstances", [("ClassName", sm._class(cached))])
+        head = sm.headers("EnumerateInstances", SM)
+        _, _, content = sm.post(body, head)
+        a = load(server.addr, server.http, 1, seconds,
+                 http_request(server.addr, server.http, head, body))
+        b = load("127.0.0.1", nginx.port, 1, seconds, nginx.request(f"s{n}", content))
+        row(f"EnumerateInstances SMiSCSIPortalEndpoint, {len(content) / 1e6:.1f} MB",
+            a["bytes"] / a["seconds"] / 1e6, b["bytes"] / b["seconds"] / 1e6, "MB/s", "0.3")
         path = c.names(PORT)[n // 2]
         body = request("GetInstance", [("InstanceName", path.name_xml())])
         _, _, content = c.post(c.imethod_body("GetInstance", [("InstanceName", path.name_xml())]),

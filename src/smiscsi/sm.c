@@ -158,6 +158,7 @@ int cmd_sm_discover(struct cli *c)
 		return cli_failf("the server shows %zu discovery services instead of one", l.n);
 	p[n++] = cli_text("host", c->args[0]);
 	p[n++] = cli_text("hostType", "smis-cimxml");
+	p[n++] = cli_number("forceRediscovery", CIM_BOOLEAN, 1); /* whoever asks wants it now */
 	if (user)
 		p[n++] = cli_text("username", user);
 	if (password)
