@@ -24,7 +24,6 @@ const char *audit_object(struct arena *a, const struct cim_request *rq)
 
 static void put_scalar(struct buf *b, const struct cim_value *v)
 {
-	auto_free char *path = NULL;
 	struct arena *a;
 	const char *s;
 
