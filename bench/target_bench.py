@@ -100,7 +100,24 @@ def load(t, mode, size, depth, sessions, threads):
     return r
 
 
+def limit(*args):
+    r = subprocess.run([smi.BUILD / "bench/bench_limits", *map(str, args), SECONDS],
+                       capture_output=True, text=True, check=True)
+    return json.loads(r.stdout)
+
+
+def limits():
+    """What loopback TCP can do with the same message sizes, answers of a batch in one write."""
+    for depth, sessions in ((1, 1), (32, 1), (32, 4)):
+        r = limit("echo", depth, sessions)["answers_per_second"]
+        print(f"limit: echo of 4 KiB answers, {depth} in flight, {sessions} sessions: {r} per second")
+    for sessions in (1, 4):
+        r = limit("stream", sessions)["mb_per_second"]
+        print(f"limit: loopback streaming, {sessions} connections: {r} MB/s", flush=True)
+
+
 def main():
+    limits()
     ours, tgt = Ours(), Tgt()
     only = os.environ.get("CASES")
     print(f"{'':48}{'smiscsi':>10}{'tgt':>10}{'ratio':>7}{'us CPU/op':>18}{'p50/p99 us':>22}")
