@@ -145,6 +145,7 @@ struct worker {
 	unsigned sessions; /* atomic: for choosing where the next one goes */
 	struct pool pool;
 	struct connection *connections; /* all of this worker, doubly linked */
+	unsigned most_connections;      /* since memory was last given back to the system */
 	struct connection *dirty;       /* have something to send */
 	struct connection *closed;      /* to be freed at the end of the round */
 	struct listener *paused;        /* had no resources to accept */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -7,7 +8,7 @@
 #include "target/store.h"
 #include "target/worker.h"
 
-enum { RX_BUF_BYTES = 256 * 1024 };
+enum { RX_BUF_BYTES = 256 * 1024, TRIM_CONNECTIONS = 500 };
 
 struct broadcast {
 	struct loop_post post;
@@ -62,9 +63,10 @@ static bool tick(struct loop *l)
 	uint64_t now = loop_now_ns(l);
 	struct connection *next;
 	uint64_t idle_ns = __atomic_load_n(&w->target->idle_time, __ATOMIC_RELAXED) * 1000000000ULL;
+	unsigned n = 0;
 	bool stock;
 
-	for (struct connection *c = w->connections; c; c = next) {
+	for (struct connection *c = w->connections; c; c = next, n++) {
 		next = c->next;
 		if (c->deadline_ns && now >= c->deadline_ns) {
 			timed_out(c);
@@ -76,6 +78,13 @@ static bool tick(struct loop *l)
 	}
 	listeners_resume(w);
 	stock = pool_trim(&w->pool);
+	/* After a flood of connections malloc would keep what they took, in pieces. */
+	if (n > w->most_connections)
+		w->most_connections = n;
+	if (w->most_connections - n >= TRIM_CONNECTIONS) {
+		(void)malloc_trim(0);
+		w->most_connections = n;
+	}
 	return stock || w->connections;
 }
 
