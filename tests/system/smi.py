@@ -214,56 +214,6 @@ class Server:
             raise AssertionError(f"wbemcli {op} {path} {args}: exit {code}, wanted {ok}\n{out}{err}")
         return (out if ok == 0 else out + err).splitlines()
 
-    def instances(self, cls, ns=NS):
-        """Every instance of a class as a dictionary of its properties' text."""
-        return [parse_wbemcli(l) for l in self.wbem("ei", cls, ns=ns, opts=["-nl"] if False else [])]
-
-    def method(self, service, call, ns=NS):
-        """Invoke with wbemcli; (return value, {out parameter: text})."""
-        out = self.wbem("cm", service, call, ns=ns)
-        text = "\n".join(out)
-        m = re.search(r"(?:^|[: ])(\d+)", text)
-        return text
-
-
-def parse_wbemcli(line):
-    """One line of `wbemcli ei`: host/ns:Class.k="v",... p=v,p="v",q[]=..."""
-    path, _, rest = split_path(line)
-    props = {}
-    i = 0
-    while i < len(rest):
-        m = re.match(r'([A-Za-z_]\w*)(?:\[\d*\])?=', rest[i:])
-        if not m:
-            i += 1
-            continue
-        name = m[1]
-        i += m.end()
-        start = i
-        depth_quote = False
-        while i < len(rest):
-            c = rest[i]
-            if c == '"' and rest[i - 1] != "\\":
-                depth_quote = not depth_quote
-            elif c == "," and not depth_quote and re.match(r',[A-Za-z_]\w*(?:\[\d*\])?=', rest[i:]):
-                break
-            i += 1
-        value = rest[start:i]
-        props[name] = value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
-        i += 1
-    props["__path"] = path
-    return props
-
-
-def split_path(line):
-    """wbemcli separates path and properties by a blank outside quotes."""
-    quote = False
-    for i, c in enumerate(line):
-        if c == '"' and line[i - 1] != "\\":
-            quote = not quote
-        elif c == " " and not quote:
-            return line[:i], " ", line[i + 1:]
-    return line, "", ""
-
 
 def iscsi_ls(portal, *args):
     """iscsi-ls on ADDRESS:PORT; {iqn: {(address:port, tag)}}."""
