@@ -74,6 +74,9 @@ def main():
                 skipped.append(what)
             else:
                 failed.append(f"{what} ({t['result']})")
+                # Meson reads TAP and shows none of it: what failed, and why
+                lines = t.get("stdout", "").splitlines()
+                print("\n".join([what, *(l for l in lines if l.startswith(("not ok", "#")))][:80]))
     for what in skipped:
         print(f"skipped: {what}")
     for what in failed:
