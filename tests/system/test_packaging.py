@@ -75,4 +75,26 @@ def both_daemons_run_without_privileges():
     check(server.stop(), 0)
 
 
+@test
+def the_service_manager_is_told_when_the_server_is_ready_and_the_target_outlives_a_restart():
+    import os, socket
+    d = smi.temp_dir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(d / "notify"))
+        s.settimeout(30)
+        os.environ["NOTIFY_SOCKET"] = str(d / "notify")
+        try:
+            server = smi.Server().start()
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        check("READY=1" in s.recv(4096).decode(), True)
+        target = server.target_pid()
+        check(server.stop(), 0)
+        check("STOPPING=1" in s.recv(4096).decode(), True)
+        check(server.target_pid(), target, "the target goes on serving")
+    server.start()
+    check(server.target_pid(), target, "and is taken over")
+    check(server.stop(), 0)
+
+
 smi.main()
