@@ -15,7 +15,7 @@ mkfifo -m 600 "$fifo"
 exec 3<>"$fifo"
 rm -f "$fifo"
 
-"$build/smiscsid" --state "$state" --http $http --no-auth --portal $portal --foreground >&3 &
+"$build/smiscsid" --state "$state" --http $http --no-auth --portal $portal --foreground >&3 2>"$state.log" &
 pid=$!
 stop() {
 	trap - INT TERM EXIT
@@ -33,6 +33,7 @@ done
 if [ -z "$ready" ]; then
 	trap - INT TERM EXIT
 	wait "$pid" && code=0 || code=$?
+	cat "$state.log" >&2
 	exit $code
 fi
 echo "$ready"
@@ -62,7 +63,7 @@ Look at it (wbemcli: package sblim-wbemcli, iscsi-ls and iscsi-inq: libiscsi-bin
   $build/smiscsi show
   iscsi-ls -s iscsi://$portal
   iscsi-inq iscsi://$portal/$iqn/0
-The state is in $state; deleting it is a factory reset.  Ctrl-C stops everything.
+The state is in $state; deleting it is a factory reset.  The log is in $state.log.  Ctrl-C stops everything.
 TXT
 
 # wait returns early when a signal comes; the traps above then do the rest
