@@ -35,7 +35,7 @@ bool log_wants(enum log_level l)
 
 void log_line(enum log_level l, const char *room, const char *fmt, ...)
 {
-	char text[1024], line[2200];
+	char text[4096], line[8400]; /* an audit line names whole object paths */
 	size_t n = 0;
 	va_list ap;
 	int r;

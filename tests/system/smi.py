@@ -93,6 +93,7 @@ class Server:
         # e.g. SMISCSI_WRAPPER="gdb -batch -ex run -ex bt --args" while looking for a bug
         self.wrapper = list(wrapper) or os.environ.get("SMISCSI_WRAPPER", "").split()
         self.log_path = pathlib.Path(f"{self.state}.log")
+        self.programs = BUILD  # where smiscsid and smiscsi-target are
         self.proc = None
         at_end(self.end)
 
@@ -105,7 +106,7 @@ class Server:
         return p if ":" in p else f"{p}:3260"
 
     def start(self, expect_ready=True, seconds=30):
-        cmd = [*self.wrapper, str(BUILD / "smiscsid"), "--state", str(self.state), "--http",
+        cmd = [*self.wrapper, str(self.programs / "smiscsid"), "--state", str(self.state), "--http",
                f"{self.addr}:{self.http}", "--foreground", "--engine", self.engine]
         if not self.auth:
             cmd.append("--no-auth")
