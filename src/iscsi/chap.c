@@ -2,11 +2,29 @@
 #include <nettle/base64.h>
 #include <nettle/md5.h>
 #include <nettle/memops.h>
+#include <nettle/nettle-meta.h>
+#include <nettle/sha1.h>
 #include <nettle/sha2.h>
 #include <nettle/sha3.h>
 
 #include "base/str.h"
 #include "iscsi/chap.h"
+
+static const struct nettle_hash *hash_of(uint64_t algorithm)
+{
+	switch (algorithm) {
+	case ISCSI_CHAP_MD5:
+		return &nettle_md5;
+	case ISCSI_CHAP_SHA1:
+		return &nettle_sha1;
+	case ISCSI_CHAP_SHA256:
+		return &nettle_sha256;
+	case ISCSI_CHAP_SHA3_256:
+		return &nettle_sha3_256;
+	default:
+		return NULL;
+	}
+}
 
 enum iscsi_chap_algorithm iscsi_chap_choose(const char *list)
 {
@@ -14,8 +32,7 @@ enum iscsi_chap_algorithm iscsi_chap_choose(const char *list)
 		size_t n = strcspn(list, ",");
 		uint64_t a;
 
-		if (str_u64(list, n, 255, &a) &&
-		    (a == ISCSI_CHAP_MD5 || a == ISCSI_CHAP_SHA256 || a == ISCSI_CHAP_SHA3_256))
+		if (str_u64(list, n, 255, &a) && hash_of(a))
 			return (enum iscsi_chap_algorithm)a;
 		if (list[n] == '\0')
 			return ISCSI_CHAP_NONE;
@@ -27,44 +44,23 @@ size_t iscsi_chap_response(enum iscsi_chap_algorithm a, uint8_t id, const char *
 			   const uint8_t *challenge, size_t challenge_len,
 			   uint8_t ret_response[static ISCSI_CHAP_HASH_MAX])
 {
-	const uint8_t *key = (const uint8_t *)secret;
-	size_t key_len = strlen(secret);
+	const struct nettle_hash *h = hash_of(a);
+	union {
+		struct md5_ctx md5;
+		struct sha1_ctx sha1;
+		struct sha256_ctx sha256;
+		struct sha3_256_ctx sha3_256;
+	} c;
 
-	switch (a) {
-	case ISCSI_CHAP_MD5: {
-		struct md5_ctx c;
-
-		md5_init(&c);
-		md5_update(&c, 1, &id);
-		md5_update(&c, key_len, key);
-		md5_update(&c, challenge_len, challenge);
-		md5_digest(&c, MD5_DIGEST_SIZE, ret_response);
-		return MD5_DIGEST_SIZE;
-	}
-	case ISCSI_CHAP_SHA256: {
-		struct sha256_ctx c;
-
-		sha256_init(&c);
-		sha256_update(&c, 1, &id);
-		sha256_update(&c, key_len, key);
-		sha256_update(&c, challenge_len, challenge);
-		sha256_digest(&c, SHA256_DIGEST_SIZE, ret_response);
-		return SHA256_DIGEST_SIZE;
-	}
-	case ISCSI_CHAP_SHA3_256: {
-		struct sha3_256_ctx c;
-
-		sha3_256_init(&c);
-		sha3_256_update(&c, 1, &id);
-		sha3_256_update(&c, key_len, key);
-		sha3_256_update(&c, challenge_len, challenge);
-		sha3_256_digest(&c, SHA3_256_DIGEST_SIZE, ret_response);
-		return SHA3_256_DIGEST_SIZE;
-	}
-	case ISCSI_CHAP_NONE:
-		break;
-	}
-	abort();
+	if (!h)
+		abort(); /* the caller has it from iscsi_chap_choose */
+	h->init(&c);
+	h->update(&c, 1, &id);
+	h->update(&c, strlen(secret), (const uint8_t *)secret);
+	h->update(&c, challenge_len, challenge);
+	h->digest(&c, h->digest_size, ret_response);
+	explicit_bzero(&c, sizeof(c));
+	return h->digest_size;
 }
 
 bool iscsi_chap_equal(const uint8_t *a, const uint8_t *b, size_t n)

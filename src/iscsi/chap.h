@@ -16,9 +16,10 @@ enum {
 	ISCSI_CHAP_NAME_MAX = 255,
 };
 
-enum iscsi_chap_algorithm { /* registered at IANA for PPP */
+enum iscsi_chap_algorithm { /* registered at IANA as PPP authentication algorithms */
 			    ISCSI_CHAP_NONE = 0,
 			    ISCSI_CHAP_MD5 = 5,
+			    ISCSI_CHAP_SHA1 = 6,
 			    ISCSI_CHAP_SHA256 = 7,
 			    ISCSI_CHAP_SHA3_256 = 8,
 };

@@ -68,6 +68,19 @@ static enum iscsi_login_event refuse(struct iscsi_login *l, enum iscsi_login_sta
 	return fail(l, status);
 }
 
+/* Section 11.13.5: the login goes on elsewhere.  Before any authentication, so that what is
+ * proved is proved to whom it is meant for. */
+static enum iscsi_login_event redirect(struct iscsi_login *l, enum iscsi_login_status status,
+				       const char *to)
+{
+	(void)err_set(&l->why, -EREMCHG, "the target is at %s now", to);
+	l->status = status;
+	buf_clear(&l->reply);
+	iscsi_text_add(&l->reply, "TargetAddress", to);
+	put_reply(l, 0);
+	return ISCSI_LOGIN_FAILED;
+}
+
 static enum iscsi_login_event reply(struct iscsi_login *l, uint8_t flags)
 {
 	if (l->reply.full)
@@ -393,6 +406,8 @@ enum iscsi_login_event iscsi_login_identified(struct iscsi_login *l, enum iscsi_
 {
 	enum iscsi_login_event ev;
 
+	if (status >> 8 == 1)
+		return redirect(l, status, target->moved_to);
 	if (status != ISCSI_LOGIN_OK) {
 		(void)err_set(&l->why, -ENOENT, "the target refused to be found");
 		return fail(l, status);

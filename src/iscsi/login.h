@@ -30,6 +30,7 @@ enum {
 	ISCSI_LOGIN_REPLY_MAX = 8192,     /* an initiator's limit until it says otherwise */
 	ISCSI_LOGIN_EXCHANGES_MAX = 32,
 	ISCSI_ALIAS_MAX = 255,
+	ISCSI_TARGET_ADDRESS_MAX = 95, /* [IPv6%scope]:port,tag */
 };
 
 enum iscsi_login_event {
@@ -55,6 +56,8 @@ struct iscsi_login_target {
 	char alias[ISCSI_ALIAS_MAX + 1];
 	struct iscsi_chap_user in;  /* the initiator must authenticate as this */
 	struct iscsi_chap_user out; /* ... and if it asks us to, this is us */
+	/* With a status of class 1: where to (section 13.8), address:port. */
+	char moved_to[ISCSI_TARGET_ADDRESS_MAX + 1];
 };
 
 struct iscsi_login {
@@ -99,7 +102,10 @@ enum iscsi_login_event iscsi_login_step(struct iscsi_login *l,
 					const uint8_t bhs[static ISCSI_BHS_LEN], const void *data,
 					size_t len) MUST_CHECK;
 
-/* The answer to IDENTIFY.  target is copied; not looked at when status is not OK. */
+/*
+ * The answer to IDENTIFY.  target is copied.  Discovery sessions have one, too: its users.  With
+ * a status of class 1 only moved_to is looked at, with one of the other errors nothing.
+ */
 enum iscsi_login_event iscsi_login_identified(struct iscsi_login *l, enum iscsi_login_status status,
 					      const struct iscsi_login_target *target) MUST_CHECK;
 /* The answer to COMMIT: DONE when status is OK, else FAILED. */

@@ -106,6 +106,7 @@ enum iscsi_logout_response {
 enum iscsi_login_status { /* section 11.13.5: class << 8 | detail */
 			  ISCSI_LOGIN_OK = 0x0000,
 			  ISCSI_LOGIN_MOVED_TEMPORARILY = 0x0101,
+			  ISCSI_LOGIN_MOVED_PERMANENTLY = 0x0102,
 			  ISCSI_LOGIN_INITIATOR_ERROR = 0x0200,
 			  ISCSI_LOGIN_AUTH_FAILED = 0x0201,
 			  ISCSI_LOGIN_FORBIDDEN = 0x0202,

@@ -6,9 +6,15 @@
 #include "iscsi/login.h"
 
 static const struct iscsi_login_target targets[2] = {
-	{.tpgt = 1,		     .alias = "open"              },
-	{ .tpgt = 2, .in = {"me", "secretsecret"}, .out = {"you", "othersecret"}},
+	{.tpgt = 1,		     .alias = "open"},
+	{ .tpgt = 2,
+	 .in = {"me", "secretsecret"},
+	 .out = {"you", "othersecret"},
+	 .moved_to = "[2001:db8::1]:3260"},
 };
+
+static const enum iscsi_login_status answers[4] = {ISCSI_LOGIN_OK, ISCSI_LOGIN_NOT_FOUND,
+						   ISCSI_LOGIN_OK, ISCSI_LOGIN_MOVED_TEMPORARILY};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -30,8 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n = n > 8192 ? 8192 : n;
 		ev = iscsi_login_step(l, bhs, data + 4, n);
 		if (ev == ISCSI_LOGIN_IDENTIFY)
-			ev = iscsi_login_identified(
-				l, data[1] & 2 ? ISCSI_LOGIN_NOT_FOUND : ISCSI_LOGIN_OK, t);
+			ev = iscsi_login_identified(l, answers[data[1] >> 1 & 3], t);
 		if (ev == ISCSI_LOGIN_COMMIT) {
 			if (t->in.name[0] && l->auth != ISCSI_AUTH_CHAP)
 				abort(); /* nobody gets round CHAP */

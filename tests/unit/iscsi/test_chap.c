@@ -5,16 +5,17 @@
 TEST(the_first_algorithm_we_have_is_chosen)
 {
 	CHECK_INT(iscsi_chap_choose("5"), ISCSI_CHAP_MD5);
-	CHECK_INT(iscsi_chap_choose("99,6,8,7,5"), ISCSI_CHAP_SHA3_256);
+	CHECK_INT(iscsi_chap_choose("99,9,8,7,5"), ISCSI_CHAP_SHA3_256);
 	CHECK_INT(iscsi_chap_choose("7,5"), ISCSI_CHAP_SHA256);
-	CHECK_INT(iscsi_chap_choose("6"), ISCSI_CHAP_NONE);
+	CHECK_INT(iscsi_chap_choose("6,5"), ISCSI_CHAP_SHA1);
+	CHECK_INT(iscsi_chap_choose("9"), ISCSI_CHAP_NONE);
 	CHECK_INT(iscsi_chap_choose(""), ISCSI_CHAP_NONE);
 	CHECK_INT(iscsi_chap_choose("5 ,x,,261"), ISCSI_CHAP_NONE);
 }
 
 static void check_response(enum iscsi_chap_algorithm a, const char *want)
 {
-	/* printf '\x17secretsecret\x01\x02\x03' | md5sum, sha256sum, openssl sha3-256 */
+	/* printf '\x17secretsecret\x01\x02\x03' | md5sum, sha1sum, sha256sum, openssl sha3-256 */
 	uint8_t out[ISCSI_CHAP_HASH_MAX];
 	char text[2 * ISCSI_CHAP_HASH_MAX + 3];
 	size_t n = iscsi_chap_response(a, 0x17, "secretsecret", (const uint8_t *)"\1\2\3", 3, out);
@@ -26,6 +27,7 @@ static void check_response(enum iscsi_chap_algorithm a, const char *want)
 TEST(responses_are_hashes_of_id_secret_and_challenge)
 {
 	check_response(ISCSI_CHAP_MD5, "0xd13e5f6eed7f03f2d5475bf0a3bf7b03");
+	check_response(ISCSI_CHAP_SHA1, "0x270e7e07bd22bd5e49f7d1560b4227e5507d7fe8");
 	check_response(ISCSI_CHAP_SHA256,
 		       "0x6d12fb52c9273a7cfd198a6dcf9ac18efb4996c6e7f0ebe37be3d356372d784a");
 	check_response(ISCSI_CHAP_SHA3_256,

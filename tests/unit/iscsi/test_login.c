@@ -291,6 +291,42 @@ TEST(no_way_round_chap)
 	iscsi_login_free(l);
 }
 
+TEST(discovery_can_be_made_to_prove_itself)
+{
+	struct iscsi_login *l = iscsi_login_new(65536);
+
+	CHECK_INT(STEP(l, 0x81,
+		       "InitiatorName=iqn.2026-01.org.example:i\0SessionType=Discovery\0"
+		       "AuthMethod=CHAP,None"),
+		  ISCSI_LOGIN_IDENTIFY);
+	CHECK_INT(iscsi_login_identified(l, ISCSI_LOGIN_OK, &chap_target), ISCSI_LOGIN_REPLY);
+	CHECK_STR(answer(l, "AuthMethod"), "CHAP");
+	CHECK_STR(answer(l, "TargetPortalGroupTag"), "");
+	CHECK_INT(STEP(l, 0x00, "CHAP_A=7"), ISCSI_LOGIN_REPLY);
+	CHECK_INT(respond(l, "secretsecret", ""), ISCSI_LOGIN_REPLY);
+	CHECK_INT(l->reply_bhs[1], 0x81);
+	CHECK_INT(step(l, 0x87, NULL, 0), ISCSI_LOGIN_COMMIT);
+	iscsi_login_free(l);
+}
+
+TEST(a_moved_target_says_where_it_is_before_anybody_proves_anything)
+{
+	static const struct iscsi_login_target gone = {
+		.moved_to = "[2001:db8::1]:3260", .in = {"me", "secretsecret"}
+        };
+	struct iscsi_login *l = iscsi_login_new(65536);
+
+	CHECK_INT(STEP(l, 0x87, who), ISCSI_LOGIN_IDENTIFY);
+	CHECK_INT(iscsi_login_identified(l, ISCSI_LOGIN_MOVED_PERMANENTLY, &gone),
+		  ISCSI_LOGIN_FAILED);
+	CHECK_INT(iscsi_get16(l->reply_bhs + 36), 0x0102);
+	CHECK_INT(l->reply_bhs[1], 0);
+	CHECK_STR(answer(l, "TargetAddress"), gone.moved_to);
+	CHECK_INT(iscsi_get24(l->reply_bhs + 5), l->reply.len);
+	CHECK_INT(l->reply.len, strlen("TargetAddress=") + strlen(gone.moved_to) + 1);
+	iscsi_login_free(l);
+}
+
 TEST(isid_and_task_tag_stay_the_same)
 {
 	struct iscsi_login *l = iscsi_login_new(65536);
