@@ -71,7 +71,7 @@ static struct lun *lun_find(struct node *n, uint32_t number)
 	return l;
 }
 
-static struct binding *binding_find(const struct port *port, const struct portal *portal)
+struct binding *binding_find(const struct port *port, const struct portal *portal)
 {
 	struct binding *b = port->bindings;
 
@@ -92,6 +92,17 @@ bool binding_serves(const struct port *port, const struct portal *portal)
 {
 	return !port->gone && port->enabled && !port->node->gone && port->node->enabled &&
 	       !portal->gone && portal->enabled && binding_find(port, portal);
+}
+
+void portal_text(const struct portal *p, int tpgt, char to[static ISCSI_TARGET_ADDRESS_MAX + 1])
+{
+	char tag[16] = "";
+
+	if (tpgt >= 0)
+		(void)snprintf(tag, sizeof(tag), ",%d", tpgt);
+	(void)snprintf(to, ISCSI_TARGET_ADDRESS_MAX + 1,
+		       strchr(p->address, ':') ? "[%.63s]:%u%s" : "%.63s:%u%s", p->address, p->port,
+		       tag);
 }
 
 /* ---- counting ---- */
@@ -219,19 +230,21 @@ static void link_thing(struct target *t, enum change_kind kind, void *thing, boo
 
 /* ---- one batch ---- */
 
-struct old_node {
+/* What a set replaced; of each kind what it can set. */
+struct old {
 	bool enabled;
 	char alias[ISCSI_ALIAS_MAX + 1];
-	struct iscsi_chap_user chap_in, chap_out;
+	struct iscsi_chap_user chap_in, chap_out; /* of settings: for discovery */
+	unsigned logout_time, idle_time;
+	struct redirect redirect;
 };
 
 struct step {
 	enum change_op op;
 	enum change_kind kind;
 	void *thing;
-	bool was_enabled;          /* set: of port and portal */
-	struct old_node *old_node; /* set: of node */
-	uint64_t old_number;       /* set: of unit the size to reach, of settings the times */
+	uint64_t size;   /* set of a unit: to be reached */
+	struct old *old; /* set of the others */
 };
 
 struct batch {
@@ -253,6 +266,22 @@ static struct step *add_step(struct batch *b, enum change_op op, enum change_kin
 		link_thing(b->t, kind, thing, op == CHANGE_ADD);
 	b->took_away |= op == CHANGE_REMOVE;
 	return &b->steps[b->n++];
+}
+
+/* A set that can be taken back; the caller notes what there was. */
+static struct old *add_set(struct batch *b, enum change_kind kind, void *thing)
+{
+	struct old *old = xcalloc(1, sizeof(*old));
+
+	add_step(b, CHANGE_SET, kind, thing)->old = old;
+	return old;
+}
+
+static void old_free(struct old *old)
+{
+	if (old)
+		explicit_bzero(old, sizeof(*old)); /* secrets */
+	free(old);
 }
 
 static int no(struct batch *b, enum config_error code, const char *fmt, ...) PRINTF(3, 4);
@@ -441,7 +470,7 @@ static int unit_change(struct batch *b, const struct change *c)
 			  "unit %016" PRIx64 " of %" PRIu64 " bytes can only grow", c->naa,
 			  u->size);
 	if (c->size > u->size)
-		add_step(b, CHANGE_SET, KIND_UNIT, u)->old_number = c->size;
+		add_step(b, CHANGE_SET, KIND_UNIT, u)->size = c->size;
 	return 0;
 }
 
@@ -460,17 +489,29 @@ static bool set_user(struct iscsi_chap_user *u, const char *const pair[2])
 	return true;
 }
 
+/*
+ * Who an initiator has to be, and who we are to it.  The same secret for both directions would let
+ * an initiator answer our challenge with what we answered to its own (section 9.2.1).
+ */
+static int set_users(struct batch *b, const struct change *c, const char *whose,
+		     struct iscsi_chap_user *in, struct iscsi_chap_user *out)
+{
+	if (!set_user(in, c->chap_in) || !set_user(out, c->chap_out))
+		return no(b, CONFIG_BAD_PARAMS, "%s: a CHAP name or secret is empty or too long",
+			  whose);
+	if (in->name[0] && streq(in->secret, out->secret))
+		return no(b, CONFIG_BAD_PARAMS,
+			  "%s: the CHAP secrets of initiator and target must differ", whose);
+	return 0;
+}
+
 static int node_fill(struct batch *b, struct node *n, const struct change *c)
 {
 	if (c->has_enabled)
 		n->enabled = c->enabled;
 	if (c->has_alias)
-		(void)snprintf(n->alias, sizeof(n->alias), "%s", c->alias);
-	if (c->has_chap &&
-	    (!set_user(&n->chap_in, c->chap_in) || !set_user(&n->chap_out, c->chap_out)))
-		return no(b, CONFIG_BAD_PARAMS,
-			  "node %s: a CHAP name or secret is empty or too long", n->iqn);
-	return 0;
+		(void)snprintf(n->alias, sizeof(n->alias), "%s", c->alias ? c->alias : "");
+	return c->has_chap ? set_users(b, c, n->iqn, &n->chap_in, &n->chap_out) : 0;
 }
 
 static int node_add(struct batch *b, const struct change *c)
@@ -497,13 +538,12 @@ static int node_add(struct batch *b, const struct change *c)
 
 static int node_set(struct batch *b, const struct change *c, struct node *n)
 {
-	struct old_node *old = xcalloc(1, sizeof(*old));
+	struct old *old = add_set(b, KIND_NODE, n);
 
 	old->enabled = n->enabled;
 	memcpy(old->alias, n->alias, sizeof(old->alias));
 	old->chap_in = n->chap_in;
 	old->chap_out = n->chap_out;
-	add_step(b, CHANGE_SET, KIND_NODE, n)->old_node = old;
 	b->took_away |= n->enabled && c->has_enabled && !c->enabled;
 	return node_fill(b, n, c);
 }
@@ -568,7 +608,7 @@ static int port_change(struct batch *b, const struct change *c)
 		(void)add_step(b, CHANGE_REMOVE, KIND_PORT, p);
 		return 0;
 	}
-	add_step(b, CHANGE_SET, KIND_PORT, p)->was_enabled = p->enabled;
+	add_set(b, KIND_PORT, p)->enabled = p->enabled;
 	if (c->has_enabled) {
 		b->took_away |= p->enabled && !c->enabled;
 		p->enabled = c->enabled;
@@ -576,7 +616,8 @@ static int port_change(struct batch *b, const struct change *c)
 	return 0;
 }
 
-/* "192.0.2.1", "2001:db8::1", "fe80::1%eth0": numbers only, no names are looked up. */
+/* "192.0.2.1", "2001:db8::1", "fe80::1%eth0": numbers only, no names are looked up, and no
+ * wildcard: discovery tells initiators where to go. */
 static bool parse_address(struct portal *p)
 {
 	char host[64];
@@ -592,14 +633,16 @@ static bool parse_address(struct portal *p)
 		in6->sin6_port = htons(p->port);
 		in6->sin6_scope_id = scope ? if_nametoindex(scope + 1) : 0;
 		p->sa_len = sizeof(*in6);
-		return inet_pton(AF_INET6, host, &in6->sin6_addr) == 1;
+		return inet_pton(AF_INET6, host, &in6->sin6_addr) == 1 &&
+		       !IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
 	}
 	struct sockaddr_in *in = (struct sockaddr_in *)&p->sa;
 
 	in->sin_family = AF_INET;
 	in->sin_port = htons(p->port);
 	p->sa_len = sizeof(*in);
-	return !scope && inet_pton(AF_INET, host, &in->sin_addr) == 1;
+	return !scope && inet_pton(AF_INET, host, &in->sin_addr) == 1 &&
+	       in->sin_addr.s_addr != INADDR_ANY;
 }
 
 static int portal_add(struct batch *b, const struct change *c)
@@ -643,11 +686,39 @@ static int portal_change(struct batch *b, const struct change *c)
 		(void)add_step(b, CHANGE_REMOVE, KIND_PORTAL, p);
 		return 0;
 	}
-	add_step(b, CHANGE_SET, KIND_PORTAL, p)->was_enabled = p->enabled;
+	add_set(b, KIND_PORTAL, p)->enabled = p->enabled;
 	if (c->has_enabled) {
 		b->took_away |= p->enabled && !c->enabled;
 		p->enabled = c->enabled;
 	}
+	return 0;
+}
+
+static int set_redirect(struct batch *b, struct binding *k, const struct change *c)
+{
+	struct portal there = {.port = (uint16_t)c->redirect_port};
+	struct redirect r = {.permanent = c->redirect_permanent};
+	char here[ISCSI_TARGET_ADDRESS_MAX + 1];
+
+	if (!c->has_redirect)
+		return 0;
+	if (c->redirect_address) {
+		if (c->redirect_port == 0 || c->redirect_port > 65535)
+			return no(b, CONFIG_BAD_PARAMS, "redirect: port %u, allowed 1..65535",
+				  c->redirect_port);
+		if (strlen(c->redirect_address) >= sizeof(there.address))
+			return no(b, CONFIG_BAD_PARAMS, "redirect: the address is too long");
+		memcpy(there.address, c->redirect_address, strlen(c->redirect_address));
+		if (!parse_address(&there))
+			return no(b, CONFIG_BAD_PARAMS, "redirect: %s is no IP address",
+				  there.address);
+		portal_text(&there, -1, r.to);
+		portal_text(k->portal, -1, here);
+		if (streq(r.to, here))
+			return no(b, CONFIG_BAD_PARAMS, "redirect: %s is where it comes from",
+				  r.to);
+	}
+	k->redirect = r;
 	return 0;
 }
 
@@ -667,10 +738,13 @@ static int binding_change(struct batch *b, const struct change *c)
 		(void)add_step(b, CHANGE_REMOVE, KIND_BINDING, k);
 		return 0;
 	}
-	if (c->op != CHANGE_ADD)
-		return k ? 0
-			 : no(b, CONFIG_NOT_FOUND, "port %u of %s is not bound to %s port %u",
-			      c->tpgt, port->node->iqn, portal->address, portal->port);
+	if (c->op != CHANGE_ADD && !k)
+		return no(b, CONFIG_NOT_FOUND, "port %u of %s is not bound to %s port %u", c->tpgt,
+			  port->node->iqn, portal->address, portal->port);
+	if (c->op == CHANGE_SET) {
+		add_set(b, KIND_BINDING, k)->redirect = k->redirect;
+		return set_redirect(b, k, c);
+	}
 	if (k)
 		return no(b, CONFIG_EXISTS, "port %u of %s is bound to %s port %u already", c->tpgt,
 			  port->node->iqn, portal->address, portal->port);
@@ -680,8 +754,12 @@ static int binding_change(struct batch *b, const struct change *c)
 	k = xcalloc(1, sizeof(*k));
 	k->port = port;
 	k->portal = portal;
-	(void)add_step(b, CHANGE_ADD, KIND_BINDING, k);
-	return 0;
+	r = set_redirect(b, k, c);
+	if (r < 0)
+		free(k);
+	else
+		(void)add_step(b, CHANGE_ADD, KIND_BINDING, k);
+	return r;
 }
 
 static int lun_change(struct batch *b, const struct change *c)
@@ -716,15 +794,21 @@ static int lun_change(struct batch *b, const struct change *c)
 
 static int settings_change(struct batch *b, const struct change *c)
 {
+	struct target *t = b->t;
+	struct old *old;
+
 	if (c->logout_time > 3600)
 		return no(b, CONFIG_BAD_PARAMS, "logout_time %u, allowed 0..3600", c->logout_time);
 	if (c->idle_time == 0 || c->idle_time > 3600)
 		return no(b, CONFIG_BAD_PARAMS, "idle_time %u, allowed 1..3600", c->idle_time);
-	add_step(b, CHANGE_SET, KIND_SETTINGS, NULL)->old_number = (uint64_t)b->t->idle_time << 32 |
-								   b->t->logout_time;
-	b->t->logout_time = c->logout_time;
-	__atomic_store_n(&b->t->idle_time, c->idle_time, __ATOMIC_RELAXED);
-	return 0;
+	old = add_set(b, KIND_SETTINGS, NULL);
+	*old = (struct old){.logout_time = t->logout_time,
+			    .idle_time = t->idle_time,
+			    .chap_in = t->discovery_in,
+			    .chap_out = t->discovery_out};
+	t->logout_time = c->logout_time;
+	__atomic_store_n(&t->idle_time, c->idle_time, __ATOMIC_RELAXED);
+	return set_users(b, c, "discovery", &t->discovery_in, &t->discovery_out);
 }
 
 static int do_change(struct batch *b, const struct change *c)
@@ -779,21 +863,34 @@ static void thing_free(struct step *s)
 
 static void undo_set(struct batch *b, struct step *s)
 {
+	const struct old *old = s->old;
 	struct node *n = s->thing;
 
-	if (s->kind == KIND_NODE) {
-		n->enabled = s->old_node->enabled;
-		memcpy(n->alias, s->old_node->alias, sizeof(n->alias));
-		n->chap_in = s->old_node->chap_in;
-		n->chap_out = s->old_node->chap_out;
-	} else if (s->kind == KIND_PORT) {
-		((struct port *)s->thing)->enabled = s->was_enabled;
-	} else if (s->kind == KIND_PORTAL) {
-		((struct portal *)s->thing)->enabled = s->was_enabled;
-	} else if (s->kind == KIND_SETTINGS) {
-		b->t->logout_time = (uint32_t)s->old_number;
-		__atomic_store_n(&b->t->idle_time, (unsigned)(s->old_number >> 32),
-				 __ATOMIC_RELAXED);
+	switch (s->kind) {
+	case KIND_NODE:
+		n->enabled = old->enabled;
+		memcpy(n->alias, old->alias, sizeof(n->alias));
+		n->chap_in = old->chap_in;
+		n->chap_out = old->chap_out;
+		break;
+	case KIND_PORT:
+		((struct port *)s->thing)->enabled = old->enabled;
+		break;
+	case KIND_PORTAL:
+		((struct portal *)s->thing)->enabled = old->enabled;
+		break;
+	case KIND_BINDING:
+		((struct binding *)s->thing)->redirect = old->redirect;
+		break;
+	case KIND_SETTINGS:
+		b->t->logout_time = old->logout_time;
+		__atomic_store_n(&b->t->idle_time, old->idle_time, __ATOMIC_RELAXED);
+		b->t->discovery_in = old->chap_in;
+		b->t->discovery_out = old->chap_out;
+		break;
+	case KIND_UNIT: /* grows last of all, when nothing can fail any more */
+	case KIND_LUN:  /* is removed and added */
+		break;
 	}
 }
 
@@ -804,7 +901,7 @@ static void undo(struct batch *b)
 
 		if (s->op == CHANGE_SET) {
 			undo_set(b, s);
-			free(s->old_node);
+			old_free(s->old);
 			continue;
 		}
 		link_thing(b->t, s->kind, s->thing, s->op == CHANGE_REMOVE);
@@ -842,9 +939,9 @@ static int grow_units(struct batch *b)
 
 		if (s->op != CHANGE_SET || s->kind != KIND_UNIT)
 			continue;
-		if (store_resize(u->store, s->old_number, b->e) < 0)
+		if (store_resize(u->store, s->size, b->e) < 0)
 			return CONFIG_STORE;
-		u->size = s->old_number;
+		u->size = s->size;
 		scsi_lu_resized(u->lu);
 	}
 	return 0;
@@ -890,7 +987,7 @@ static void commit(struct batch *b)
 			abort(); /* our list of LUNs and that of the SCSI room are the same */
 	}
 	for (size_t i = 0; i < b->n; i++) {
-		free(b->steps[i].old_node);
+		old_free(b->steps[i].old);
 		/* a portal's state is told before it goes */
 		if (b->steps[i].op == CHANGE_REMOVE && b->steps[i].kind != KIND_PORTAL)
 			thing_free(&b->steps[i]);
@@ -1029,6 +1126,18 @@ static void plan_luns_of(void *ctx, struct table_link *l)
 	}
 }
 
+static bool same_redirect(const struct binding *k, const struct change *c)
+{
+	struct portal there = {.port = (uint16_t)c->redirect_port};
+	char to[ISCSI_TARGET_ADDRESS_MAX + 1] = "";
+
+	if (c->redirect_address) {
+		(void)snprintf(there.address, sizeof(there.address), "%s", c->redirect_address);
+		portal_text(&there, -1, to);
+	}
+	return streq(k->redirect.to, to) && k->redirect.permanent == c->redirect_permanent;
+}
+
 static void plan_bindings_of(void *ctx, struct table_link *l)
 {
 	struct node *n = container_of(l, struct node, link);
@@ -1041,7 +1150,14 @@ static void plan_bindings_of(void *ctx, struct table_link *l)
 					   .address = k->portal->address,
 					   .port = k->portal->port};
 
-			(void)keep_or_remove(ctx, &c);
+			struct wanted *w = keep_or_remove(ctx, &c);
+
+			if (w && !same_redirect(k, w->c)) {
+				c = *w->c;
+				c.op = CHANGE_SET;
+				c.has_redirect = true;
+				plan_add(ctx, &c);
+			}
 		}
 }
 
@@ -1077,6 +1193,7 @@ static void plan_node(void *ctx, struct table_link *l)
 	     !same_user(&n->chap_in, w->c->chap_in) || !same_user(&n->chap_out, w->c->chap_out))) {
 		c = *w->c;
 		c.op = CHANGE_SET;
+		c.has_chap = c.has_alias = true; /* what is left out is not wanted */
 		plan_add(ctx, &c);
 	}
 }

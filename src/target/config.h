@@ -32,7 +32,11 @@ struct change {
 	const char *iqn, *alias, *address, *path, *unit_kind, *pr_path;
 	uint32_t tpgt, port, lun, block_size, logout_time, idle_time;
 	uint64_t naa, size;
-	const char *chap_in[2], *chap_out[2]; /* name and secret, NULL: none */
+	const char *chap_in[2],
+		*chap_out[2]; /* name and secret, NULL: none; of settings: discovery */
+	bool has_redirect, redirect_permanent; /* of a binding */
+	const char *redirect_address;          /* NULL: none */
+	uint32_t redirect_port;
 };
 
 enum config_error { /* the codes of docs/control-protocol.md */

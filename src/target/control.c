@@ -299,6 +299,23 @@ static bool get_user(const json_t *o, const char *name, const char *to[2], struc
 	       (get_text(v, "name", &to[0], e) && get_text(v, "secret", &to[1], e));
 }
 
+static bool get_redirect(const json_t *o, struct change *c, struct err *e)
+{
+	const json_t *v = json_object_get(o, "redirect"), *permanent;
+
+	c->has_redirect = v != NULL;
+	if (!v || json_is_null(v))
+		return true;
+	permanent = json_object_get(v, "permanent");
+	if (permanent && !json_is_boolean(permanent))
+		return err_set(e, -EINVAL, "redirect: permanent must be true or false") == 0;
+	c->redirect_permanent = json_is_true(permanent);
+	if (!get_text(v, "address", &c->redirect_address, e) ||
+	    !get_u32(v, "port", &c->redirect_port, e))
+		return false;
+	return c->redirect_address || err_set(e, -EINVAL, "redirect: the address is missing") == 0;
+}
+
 static bool get_naa(const json_t *o, uint64_t *ret, struct err *e)
 {
 	const char *s = NULL;
@@ -313,7 +330,8 @@ static bool get_naa(const json_t *o, uint64_t *ret, struct err *e)
 static bool decode_change(const json_t *o, struct change *c, struct err *e)
 {
 	const json_t *size = json_object_get(o, "size"), *enabled = json_object_get(o, "enabled");
-	const json_t *auth = json_object_get(o, "auth");
+	const json_t *auth = json_object_get(o,
+					     c->kind == KIND_SETTINGS ? "discovery_auth" : "auth");
 
 	if (!json_is_object(o))
 		return err_set(e, -EINVAL, "an object is wanted") == 0;
@@ -336,7 +354,7 @@ static bool decode_change(const json_t *o, struct change *c, struct err *e)
 	    !get_u32(o, "logout_time", &c->logout_time, e) ||
 	    !get_u32(o, "idle_time", &c->idle_time, e) || !get_naa(o, &c->naa, e) ||
 	    !get_user(auth, "initiator", c->chap_in, e) ||
-	    !get_user(auth, "target", c->chap_out, e))
+	    !get_user(auth, "target", c->chap_out, e) || !get_redirect(o, c, e))
 		return false;
 	c->has_alias = c->alias != NULL;
 	return true;

@@ -74,6 +74,18 @@ static struct port *reach(struct connection *c, enum iscsi_login_status *ret_sta
 	return p;
 }
 
+/* Section 13.8: without the tag.  Who joins a session goes where the session is. */
+static enum iscsi_login_status moved(const struct connection *c, const struct port *p,
+				     struct iscsi_login_target *ret)
+{
+	const struct redirect *r = &binding_find(p, c->portal)->redirect;
+
+	if (!r->to[0] || c->login->tsih != 0)
+		return ISCSI_LOGIN_OK;
+	memcpy(ret->moved_to, r->to, sizeof(ret->moved_to));
+	return r->permanent ? ISCSI_LOGIN_MOVED_PERMANENTLY : ISCSI_LOGIN_MOVED_TEMPORARILY;
+}
+
 static enum iscsi_login_status identify(struct connection *c, struct iscsi_login_target *ret)
 {
 	struct target *t = c->worker->target;
@@ -91,7 +103,11 @@ static enum iscsi_login_status identify(struct connection *c, struct iscsi_login
 			memcpy(ret->alias, p->node->alias, sizeof(ret->alias));
 			ret->in = p->node->chap_in;
 			ret->out = p->node->chap_out;
+			status = moved(c, p, ret);
 		}
+	} else {
+		ret->in = t->discovery_in;
+		ret->out = t->discovery_out;
 	}
 	if (status == ISCSI_LOGIN_OK && l->tsih != 0 && !session_by_tsih(t, l->tsih))
 		status = ISCSI_LOGIN_NO_SESSION;
@@ -278,7 +294,7 @@ static void enter(struct connection *c)
 		connection_ask_logout(c, t->logout_time);
 }
 
-static void moved(struct loop *l, struct loop_post *p)
+static void arrived(struct loop *l, struct loop_post *p)
 {
 	struct connection *c = container_of(p, struct connection, post);
 
@@ -304,7 +320,7 @@ static bool go_to(struct connection *c, struct worker *w)
 	connection_unwatch(c);
 	connection_unlink(c);
 	c->worker = w;
-	c->post.run = moved;
+	c->post.run = arrived;
 	loop_post(w->loop, &c->post);
 	return false;
 }

@@ -101,10 +101,17 @@ struct port {
 	struct binding *bindings;
 };
 
+/* Where new logins are sent instead; an empty text: they are taken here. */
+struct redirect {
+	char to[ISCSI_TARGET_ADDRESS_MAX + 1];
+	bool permanent;
+};
+
 struct binding {
 	struct binding *next_of_port, *next_of_portal;
 	struct port *port;
 	struct portal *portal;
+	struct redirect redirect;
 };
 
 struct lun {
@@ -175,7 +182,8 @@ struct target {
 	unsigned next_acceptor; /* main thread */
 	unsigned parked;        /* atomic: connections waiting, over all workers */
 	unsigned logout_time;
-	unsigned idle_time; /* seconds of silence before a ping */
+	unsigned idle_time;                                 /* seconds of silence before a ping */
+	struct iscsi_chap_user discovery_in, discovery_out; /* under the lock */
 	uint64_t generation;
 	struct control *control;
 	bool stopping;
@@ -191,7 +199,10 @@ struct portal *portal_find(struct target *t, const char *address, uint32_t port)
 struct unit *unit_find(struct target *t, uint64_t naa);
 /* The port of n that serves initiators which come through p, or NULL. */
 struct port *port_on_portal(struct node *n, const struct portal *p);
+struct binding *binding_find(const struct port *port, const struct portal *portal);
 bool binding_serves(const struct port *port, const struct portal *portal);
+/* The portal as TargetAddress has it, with the tag of a port unless that is negative. */
+void portal_text(const struct portal *p, int tpgt, char to[static ISCSI_TARGET_ADDRESS_MAX + 1]);
 void node_unref(struct node *n);
 void port_unref(struct port *p);
 void portal_unref(struct portal *p);

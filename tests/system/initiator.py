@@ -56,9 +56,9 @@ def text(pairs):
 
 
 class LoginFailed(Exception):
-    def __init__(self, status):
+    def __init__(self, status, keys=()):
         super().__init__(f"login status {status:#06x}")
-        self.status = status
+        self.status, self.keys = status, dict(keys)
 
 
 class Connection:
@@ -149,7 +149,7 @@ class Connection:
         if p.op != LOGIN_RSP:
             raise Closed()
         if status:
-            raise LoginFailed(status)
+            raise LoginFailed(status, p.keys())
         self.answers += p.keys()
         return p
 
@@ -173,13 +173,13 @@ class Connection:
         self.max_send = int(got.get("MaxRecvDataSegmentLength", 8192))
         return self
 
-    def chap(self, target, user, secret, algorithm="5", mutual=None, tamper=None):
+    def chap(self, target, user, secret, algorithm="5", mutual=None, tamper=None, discovery=False):
         """Security stage with CHAP, then the operational stage."""
-        first = self.login_pdu(self.names(target) + [("AuthMethod", "CHAP,None")], 0x00)
+        first = self.login_pdu(self.names(target, discovery) + [("AuthMethod", "CHAP,None")], 0x00)
         if dict(first.keys()).get("AuthMethod") != "CHAP":
             raise AssertionError(f"no CHAP: {first.keys()}")
         q = dict(self.login_pdu([("CHAP_A", algorithm)], 0x00).keys())
-        make = {"5": hashlib.md5, "7": hashlib.sha256, "8": hashlib.sha3_256}[q["CHAP_A"]]
+        make = {"5": hashlib.md5, "6": hashlib.sha1, "7": hashlib.sha256, "8": hashlib.sha3_256}[q["CHAP_A"]]
         challenge = bytes.fromhex(q["CHAP_C"][2:])
         r = make(bytes([int(q["CHAP_I"])]) + secret.encode() + challenge).hexdigest()
         pairs = [("CHAP_N", user), ("CHAP_R", "0x" + r)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """smiscsi-target as initiators and its controller see it."""
-import os, random, re, resource, socket, struct, threading, time, traceback
+import os, random, re, resource, socket, struct, sys, threading, time, traceback
 
 from initiator import *
 from smi import Skip, check, free_port, iscsi_ls, loopback, main, run, test, wait_for
@@ -191,6 +191,54 @@ def ipv6_is_written_with_brackets():
     check(t.control.call("state")["sessions"][0]["connections"][0]["local"], f"[::1]:{n}")
 
 
+def in_a_network_of_its_own(fn):
+    """Run the test again, alone, where lo has other addresses, too, and a cable from nic0 to nic1."""
+    mark = "SMISCSI_OWN_NETWORK"
+
+    def outside():
+        if os.environ.get(mark):
+            return fn()
+        net = ["unshare", "--net", "--kill-child", "--fork", "sh", "-ec", """
+            ip addr add 198.51.100.7/24 dev lo
+            ip link set lo up
+            ip addr add 2001:db8::7/64 dev lo nodad
+            ip link add nic0 type veth peer name nic1
+            ip link set nic0 up
+            ip link set nic1 up
+            ip addr add fe80::7/64 dev nic0 nodad
+            exec "$@" """, "sh"]
+        if run(*net, "true")[0]:
+            raise Skip("no network namespaces here")
+        code, out, err = run(*net, sys.executable, sys.argv[0], fn.__name__, env={**os.environ, mark: "1"})
+        check(code, 0, out + err)
+
+    outside.__name__ = fn.__name__
+    return outside
+
+
+@test
+@in_a_network_of_its_own
+def initiators_are_told_only_of_addresses_they_can_get_to():
+    t = Target()
+    n = 3260
+    addresses = ["127.0.0.1", "::1", "198.51.100.7", "2001:db8::7", "fe80::7%nic0"]
+    t.apply(node(NODE), port(NODE), *[portal(a, n) for a in addresses],
+            *[binding(NODE, 1, a, n) for a in addresses], must_listen=True)
+    text = {a: f"[{a}]:{n},1" if ":" in a else f"{a}:{n},1" for a in addresses}
+    far = [text[a] for a in addresses[2:4]]
+    want = {"127.0.0.1": {text["::1"], *far}, "::1": {text["127.0.0.1"], *far},
+            "198.51.100.7": {far[1]}, "2001:db8::7": {far[0]}, "fe80::7%nic0": set(far)}
+    for a in addresses:
+        [(name, found)] = Connection(a, n).login(discovery=True).send_targets()
+        check((a, found[0], set(found[1:])), (a, text[a], want[a]))
+    for wildcard in ("0.0.0.0", "::"):
+        try:
+            t.apply(portal(wildcard, 3261))
+            raise AssertionError("taken")
+        except Refused as e:
+            check(e.code, -32602)
+
+
 @test
 def running_out_of_descriptors_pauses_and_passes():
     t = Target()
@@ -310,7 +358,7 @@ def chap_with_each_hash_and_both_ways():
     auth = {"initiator": {"name": "me", "secret": "twelve chars"},
             "target": {"name": "you", "secret": "thirteen chars"}}
     iqn, a, n = simple(t, auth=auth)
-    for algorithm in ("5", "7", "8", "99,8,5"):
+    for algorithm in ("5", "6", "7", "8", "99,8,5"):
         Connection(a, n).chap(iqn, "me", "twelve chars", algorithm).test_unit_ready()
     c = Connection(a, n).chap(iqn, "me", "twelve chars", mutual=("you", "thirteen chars"))
     c.test_unit_ready()
@@ -327,6 +375,111 @@ def chap_with_each_hash_and_both_ways():
     check((st["authenticate_fails"], st["last_failure_kind"]), (6, "authenticate"))
     run("iscsi-inq", f"iscsi://me%twelve chars@{a}:{n}/{iqn}/0".replace(" ", "%20"), ok=None)
     check("twelve" in t.text(), False, "a secret in the log")
+
+
+@test
+def a_secret_for_both_directions_is_refused():
+    t = Target()
+    same = {"initiator": {"name": "me", "secret": "twelve chars"},
+            "target": {"name": "you", "secret": "twelve chars"}}
+    for change in (node(NODE, auth=same), dict(op="set", kind="settings", discovery_auth=same)):
+        try:
+            t.apply(change)
+            raise AssertionError("taken")
+        except Refused as e:
+            check((e.code, "must differ" in str(e), "twelve" in str(e)), (-32602, True, False))
+    check("twelve" in t.text(), False, "a secret in the log")
+
+
+@test
+def discovery_asks_for_chap_when_it_is_told_to():
+    t = Target()
+    iqn, a, n = simple(t)
+    auth = {"initiator": {"name": "finder", "secret": "secret-of-the-finder"},
+            "target": {"name": "found", "secret": "secret-of-the-found"}}
+    t.apply(dict(op="set", kind="settings", discovery_auth=auth))
+    for algorithm in ("5", "6", "7", "8"):
+        c = Connection(a, n).chap(None, "finder", "secret-of-the-finder", algorithm,
+                                  ("found", "secret-of-the-found"), discovery=True)
+        check(c.send_targets(), [(iqn, [f"{a}:{n},1"])])
+        c.logout()
+    fails(0x0201, lambda: Connection(a, n).login(discovery=True))
+    fails(0x0201, lambda: Connection(a, n).chap(None, "finder", "secret-of-the-funder", discovery=True))
+    fails(0x0201, lambda: Connection(a, n).chap(None, "finder", "secret-of-the-finder", tamper="reflect",
+                                                mutual=("found", ""), discovery=True))
+    Connection(a, n).login(iqn).test_unit_ready()  # the node asks for nothing
+    check(run("iscsi-ls", f"iscsi://{a}:{n}")[0] != 0, True, "without credentials")
+    check(list(iscsi_ls(f"finder%secret-of-the-finder@{a}:{n}")), [iqn])
+    # a set that is refused later in its batch leaves the old users
+    try:
+        t.apply(dict(op="set", kind="settings"), node("nonsense"))
+    except Refused:
+        pass
+    fails(0x0201, lambda: Connection(a, n).login(discovery=True))
+    t.apply(dict(op="set", kind="settings"))
+    check(list(iscsi_ls(f"{a}:{n}")), [iqn])
+    check("secret-of" in t.text(), False, "a secret in the log")
+
+
+@test
+def a_binding_sends_new_logins_elsewhere():
+    t = Target()
+    a, b, n = loopback(), loopback(), free_port()
+    auth = {"initiator": {"name": "me", "secret": "twelve-chars"}}
+    here = binding(NODE, 1, a, n)
+    t.apply(unit(NAA, 1 << 20), node(NODE, auth=auth), port(NODE), portal(a, n), portal(b, n), here,
+            binding(NODE, 1, b, n), lun(NODE, 0, NAA), must_listen=True)
+    old = Connection(a, n, isid=b"\x80older").chap(NODE, "me", "twelve-chars")
+    old.test_unit_ready()
+
+    def sent(status, to, fn):
+        try:
+            fn()
+        except LoginFailed as e:
+            check((e.status, e.keys), (status, {"TargetAddress": to}))
+            return
+        raise AssertionError("the login succeeded")
+
+    for permanent, status in ((True, 0x0102), (False, 0x0101)):
+        t.apply(dict(here, op="set", redirect={"address": b, "port": n, "permanent": permanent}))
+        sent(status, f"{b}:{n}", lambda: Connection(a, n).login(NODE))
+        sent(status, f"{b}:{n}", lambda: Connection(a, n).chap(NODE, "me", "twelve-chars"))
+    st = t.control.call("stats")["nodes"][0]
+    check((st["logins_redirected"], st["last_failure_kind"], st["authenticate_fails"]),
+          (4, "redirected", 0))
+    check(len(old.read(0, 1)), 512, "sessions that are there stay")
+    more = Connection(a, n, isid=b"\x80older", cid=5)  # joining goes where the session is
+    more.tsih, more.cmd_sn = old.tsih, old.cmd_sn
+    fails(0x0206, lambda: more.chap(NODE, "me", "twelve-chars"))
+    check(set(iscsi_ls(f"{a}:{n}")[NODE]), {(f"{a}:{n}", 1), (f"{b}:{n}", 1)}, "discovery")
+    # Debian's initiators follow (libiscsi knows only the temporary kind)
+    url = f"iscsi://me%twelve-chars@{a}:{n}/{NODE}/0"
+    run("iscsi-inq", url, ok=0)
+    run("qemu-io", "-f", "raw", "-c", "write -P 7 0 64k", "-c", "read -P 7 0 64k", url, ok=0)
+    check(t.control.call("stats")["nodes"][0]["logins_redirected"] >= 6, True)
+    # what is refused changes nothing, and what is taken back is gone
+    for bad in ({"address": a, "port": n}, {"address": "there", "port": 1}, {"address": b, "port": 0},
+                {"address": b, "port": 1, "permanent": 1}, {"port": 1}):
+        try:
+            t.apply(dict(here, op="set", redirect=bad))
+            raise AssertionError(f"{bad} was taken")
+        except Refused as e:
+            check(e.code, -32602, str(e))
+    try:
+        t.apply(dict(here, op="set", redirect=None), node("nonsense"))
+    except Refused:
+        pass
+    sent(0x0101, f"{b}:{n}", lambda: Connection(a, n).login(NODE))
+    config = dict(units=[dict(naa="%016x" % NAA, backing="memory", size=1 << 20)], nodes=[dict(iqn=NODE)],
+                  ports=[dict(iqn=NODE, tpgt=1)],
+                  portals=[dict(address=a, port=n), dict(address=b, port=n)],
+                  bindings=[dict(iqn=NODE, tpgt=1, address=x, port=n) for x in (a, b)],
+                  luns=[dict(iqn=NODE, lun=0, naa="%016x" % NAA)])
+    config["bindings"][1]["redirect"] = {"address": "::1", "port": 3260}
+    t.replace(**config)
+    Connection(a, n).login(NODE).test_unit_ready()
+    sent(0x0101, "[::1]:3260", lambda: Connection(b, n).login(NODE))
+    check(len(old.read(0, 1)), 512, "still")
 
 
 # ---- sessions ----
