@@ -15,10 +15,13 @@ struct client {
 	unsigned timeout_ms;
 	uint64_t answer_bytes, next_id;
 	const atomic_bool *abandon;
+	void (*around)(void *ctx, bool begins);
+	void *around_ctx;
 };
 
 /* One call. */
 struct call {
+	struct client *c;
 	struct arena *a;
 	struct cimxml_reader *reader;
 	unsigned status;
@@ -54,6 +57,8 @@ int client_new(const struct client_config *cfg, struct client **ret, struct err 
 	c->timeout_ms = cfg->timeout_ms;
 	c->answer_bytes = cfg->answer_bytes;
 	c->abandon = cfg->abandon;
+	c->around = cfg->around;
+	c->around_ctx = cfg->around_ctx;
 	*ret = c;
 	return 0;
 }
@@ -99,8 +104,15 @@ static int on_bytes(void *ctx, const char *p, size_t n, struct err *e)
 {
 	struct call *k = ctx;
 
-	if (k->status == 200)
-		return cimxml_reader_feed(k->reader, p, n, e);
+	if (k->status == 200) {
+		if (k->c->around)
+			k->c->around(k->c->around_ctx, true);
+		int r = cimxml_reader_feed(k->reader, p, n, e);
+
+		if (k->c->around)
+			k->c->around(k->c->around_ctx, false);
+		return r;
+	}
 	if (n > sizeof(k->refusal) - 1 - k->n_refusal)
 		n = sizeof(k->refusal) - 1 - k->n_refusal;
 	memcpy(k->refusal + k->n_refusal, p, n);
@@ -124,7 +136,7 @@ static int refused(const struct call *k, struct err *e)
 int client_call(struct client *c, struct cim_request *rq, struct arena *a,
 		const struct cimxml_sink *sink, struct client_answer *ret, struct err *e)
 {
-	struct call k = {.a = a};
+	struct call k = {.c = c, .a = a};
 	AUTO(cimxml_reader) reader = NULL;
 	const char *method = cimxml_call_method(a, rq), *object = cimxml_call_object(a, rq);
 	const char *headers[] = {

@@ -29,6 +29,10 @@ struct client_config {
 	unsigned timeout_ms;        /* of one operation, to the last byte; default 60 s */
 	uint64_t answer_bytes;      /* of one answer; default 1 GiB */
 	const atomic_bool *abandon; /* turns true: operations end; may be NULL */
+	/* before and after each piece of an answer is read, not while one is waited for: for those
+	 * that have to share the processors; may be NULL */
+	void (*around)(void *ctx, bool begins);
+	void *around_ctx;
 };
 
 int client_new(const struct client_config *c, struct client **ret, struct err *e) MUST_CHECK;

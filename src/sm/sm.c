@@ -8,15 +8,22 @@
  * mu, view_mu.
  *
  * Threads: one per provider, for as long as it is registered; the keeper, which runs writes
- * (methods), keeps the lists on disk and lets old jobs go.
+ * (methods), publishes, keeps the lists on disk and lets old jobs go.
+ *
+ * Readers come first on the processors, too.  The providers' threads run with a lower priority,
+ * and only so many of them at once decode or join (`turns`) that a processor stays free.  They
+ * never take view_mu: a thread of lower priority that lost the processor just there would hold
+ * readers up.  So they only say that there is something to show, and the keeper shows it.
  */
 #include "sm/sm.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +35,7 @@
 #include "sm/files.h"
 #include "sm/join.h"
 #include "sm/pass.h"
+#include "sm/turns.h"
 #include "sm/view.h"
 
 enum {
@@ -43,6 +51,8 @@ enum {
 	INCOMPLETE_MAX = 3, /* incomplete passes in a row before one replaces a complete image */
 	STACK_BYTES = 1 << 20,
 	LEVEL_ALL = 3,
+	NICE = 10, /* of the threads that read other providers: a ninth of a reader's share */
+	PROGRESS_MS = 50, /* how long a job's new percentage may stay unseen */
 };
 #define PROVIDER_BYTES ((size_t)256 << 20)
 
@@ -92,6 +102,9 @@ struct sm {
 	uint64_t next_job;
 	struct sm_view *view;
 	bool started, stopping, lists_dirty;
+	uint64_t show_ns;    /* the keeper is to publish then; 0: nothing new */
+	bool local_shown;    /* the published view has the local server, and it is current */
+	struct turns *turns; /* at the processors, of providers' threads */
 	struct prov_write *first, **last; /* waiting writes */
 	pthread_cond_t keeper_wake, local_done;
 	pthread_t keeper;
@@ -136,8 +149,9 @@ static void slot_words(struct provider *p, struct sm_slot *slot, struct arena *a
 	slot->stale_text = s ? s : "no contact with the provider";
 }
 
-/* With mu held: make what is registered visible. */
-static void publish(struct sm *sm)
+/* With mu held: make what is registered visible.  Returns the view that was, to be let go of
+ * without mu: its last reader frees whole images. */
+static struct sm_view *publish(struct sm *sm)
 {
 	struct sm_view *v = sm_view_new(sm->n, sm->n_jobs), *old;
 
@@ -155,7 +169,10 @@ static void publish(struct sm *sm)
 				      .level = p->image_level,
 				      .seen_us = p->seen_us};
 		slot_words(p, s, v->a);
+		if (p->local)
+			sm->local_shown = p->seen_us && !s->stale;
 	}
+	sm->show_ns = 0;
 	for (uint32_t i = 0; i < sm->n_jobs; i++)
 		v->job[i] = sm_job_ref(sm->job[i]);
 	v->next_job = sm->next_job;
@@ -168,7 +185,19 @@ static void publish(struct sm *sm)
 	old = sm->view;
 	sm->view = v;
 	pthread_mutex_unlock(&sm->view_mu);
-	sm_view_unref(old);
+	pthread_cond_broadcast(&sm->local_done);
+	return old;
+}
+
+/* With mu held: have the keeper publish, in so many ms. */
+static void show_in(struct sm *sm, unsigned ms)
+{
+	uint64_t at = clock_mono_ns() + ms * 1000000ULL;
+
+	if (sm->show_ns && sm->show_ns <= at)
+		return;
+	sm->show_ns = at;
+	pthread_cond_signal(&sm->keeper_wake);
 }
 
 static const void *view_get(void *user)
@@ -431,7 +460,7 @@ static void progress(void *ctx, unsigned done, unsigned total)
 	r->percent = percent;
 	pthread_mutex_lock(&sm->mu);
 	job_set(sm, r->job, SM_JOB_RUNNING, percent, NULL, 0);
-	publish(sm);
+	show_in(sm, PROGRESS_MS);
 	pthread_mutex_unlock(&sm->mu);
 }
 
@@ -475,7 +504,7 @@ static void reading_begin(struct reading *rd, struct provider *p)
 	if (p->local && !rd->run.job)
 		return; /* read so often that nobody wants to know */
 	job_set(sm, rd->run.job, SM_JOB_RUNNING, 0, NULL, 0);
-	publish(sm);
+	show_in(sm, 0);
 }
 
 /* Without locks: talk, join. */
@@ -494,6 +523,7 @@ static void reading_run(struct reading *rd, struct provider *p)
 		.deadline_ns = rd->start_ns + sm->c.pass_timeout_s * 1000000000ULL,
 		.answer_bytes = sm->c.provider_bytes * 4,
 		.abandon = &p->abandon,
+		.turns = p->local ? NULL : sm->turns,
 	};
 	AUTO(harvest) h = harvest_new(sm->c.provider_bytes, OBJECTS_MAX);
 	const char *text;
@@ -513,7 +543,11 @@ static void reading_run(struct reading *rd, struct provider *p)
 				.interop = rd->res.interop,
 				.level = rd->level};
 
+	if (to.turns)
+		turns_take(to.turns);
 	rd->r = join(h, &s, sm->c.provider_bytes, &rd->img, &rd->e);
+	if (to.turns)
+		turns_give(to.turns);
 	rd->notes.n = harvest_notes(h, &text);
 	snprintf(rd->notes.text, sizeof(rd->notes.text), "%s", text);
 }
@@ -552,8 +586,10 @@ static void take_image(struct reading *rd, struct provider *p)
 	if (p->failed || !p->seen_us)
 		log_info(sm, "provider %s read: %u objects in %u ms", p->uri.text, rd->res.objects,
 			 (unsigned)(p->last_ns / 1000000));
-	sm_image_unref(p->image);
-	p->image = take(rd->img);
+	struct sm_image *old = p->image; /* let go of without mu */
+
+	p->image = rd->img;
+	rd->img = old;
 	p->image_level = rd->level;
 	p->seen_us = clock_wall_us();
 	p->since_us = 0;
@@ -632,13 +668,25 @@ static void provider_pass(struct provider *p)
 		fresh = true;
 	}
 	set_due(p);
-	publish(sm);
-	if (p->local)
-		pthread_cond_broadcast(&sm->local_done);
-	else if (fresh)
+	show_in(sm, 0);
+	if (!p->local && fresh)
 		write_image(p);
+	pthread_mutex_unlock(&sm->mu);
 	free(rd.interop);
 	sm_image_unref(rd.img);
+	pthread_mutex_lock(&sm->mu);
+}
+
+/* This thread gives way to those that answer clients.  A share is left to it whatever they do,
+ * so it can't starve; the local server's keeps its own, for it has to be quick. */
+static void step_back(const struct provider *p)
+{
+	static const struct sched_param none = {0};
+
+	/* don't take the processor from somebody when an answer comes in */
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+	if (!p->local) /* Linux: of the thread */
+		(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 static void *provider_main(void *arg)
@@ -646,6 +694,7 @@ static void *provider_main(void *arg)
 	struct provider *p = arg;
 	struct sm *sm = p->sm;
 
+	step_back(p);
 	pthread_mutex_lock(&sm->mu);
 	while (!sm->stopping && !p->gone) {
 		uint64_t now = clock_mono_ns();
@@ -849,6 +898,7 @@ static void run_write(struct sm *sm, struct prov_write *w)
 	struct sm_changes *c = sm_changes_new();
 	const void *v = view_get(sm);
 	bool ok = w->run(w, v, c);
+	struct sm_view *old = NULL;
 
 	view_put(sm, v);
 	if (ok) {
@@ -857,8 +907,9 @@ static void run_write(struct sm *sm, struct prov_write *w)
 			discover(sm, c);
 		else if (c->ask == SM_ASK_REMOVE)
 			forget(sm, c->id);
-		publish(sm);
+		old = publish(sm);
 		pthread_mutex_unlock(&sm->mu);
+		sm_view_unref(old);
 		lists_flush(sm);
 	}
 	sm_changes_free(c);
@@ -917,20 +968,39 @@ static void *keeper_main(void *arg)
 			pthread_mutex_lock(&sm->mu);
 			continue;
 		}
-		if (jobs_expire(sm))
-			publish(sm);
+		if (jobs_expire(sm) || (sm->show_ns && sm->show_ns <= clock_mono_ns())) {
+			struct sm_view *old = publish(sm);
+
+			pthread_mutex_unlock(&sm->mu);
+			sm_view_unref(old);
+			pthread_mutex_lock(&sm->mu);
+			continue;
+		}
 		if (sm->n_dead) {
 			pthread_mutex_unlock(&sm->mu);
 			join_dead(sm);
 			pthread_mutex_lock(&sm->mu);
 		}
-		wait_until(&sm->keeper_wake, &sm->mu, clock_mono_ns() + 1000000000);
+		uint64_t until = clock_mono_ns() + 1000000000;
+
+		if (sm->show_ns && sm->show_ns < until)
+			until = sm->show_ns;
+		if (!sm->first)
+			wait_until(&sm->keeper_wake, &sm->mu, until);
 	}
 	pthread_mutex_unlock(&sm->mu);
 	return NULL;
 }
 
 /* ---- life ---- */
+
+/* How many providers' threads may compute at once: all processors but one. */
+static unsigned processors_for_providers(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 2 ? (unsigned)n - 1 : 1;
+}
 
 static int open_dir(const char *state, struct err *e)
 {
@@ -970,6 +1040,7 @@ struct sm *sm_new(const struct sm_config *c, struct err *e)
 	pthread_mutex_init(&sm->mu, NULL);
 	pthread_mutex_init(&sm->view_mu, NULL);
 	pthread_mutex_init(&sm->lists_mu, NULL);
+	sm->turns = turns_new(processors_for_providers());
 	cond_init(&sm->keeper_wake);
 	cond_init(&sm->local_done);
 	sm->last = &sm->first;
@@ -1001,7 +1072,7 @@ struct sm *sm_new(const struct sm_config *c, struct err *e)
 		p->local = true;
 		p->level = LEVEL_ALL;
 	}
-	publish(sm);
+	sm_view_unref(publish(sm));
 	return sm;
 }
 
@@ -1027,7 +1098,7 @@ bool sm_wait_local(struct sm *sm, uint32_t timeout_ms)
 	pthread_mutex_lock(&sm->mu);
 	struct provider *p = provider_find(sm, "local");
 
-	while (p && !(read = p->seen_us && !p->failed) && clock_mono_ns() < until)
+	while (p && !(read = sm->local_shown) && clock_mono_ns() < until)
 		wait_until(&sm->local_done, &sm->mu, until);
 	pthread_mutex_unlock(&sm->mu);
 	return read;
@@ -1098,6 +1169,7 @@ void sm_free(struct sm *sm)
 	sm_tables_free(sm->tables);
 	pthread_cond_destroy(&sm->keeper_wake);
 	pthread_cond_destroy(&sm->local_done);
+	turns_free(sm->turns);
 	pthread_mutex_destroy(&sm->mu);
 	pthread_mutex_destroy(&sm->view_mu);
 	pthread_mutex_destroy(&sm->lists_mu);

@@ -15,6 +15,8 @@
 #include "cim/request.h"
 #include "sm/uri.h"
 
+struct turns;
+
 struct talk_to {
 	struct sm_uri uri;
 	const char *socket;          /* local Unix socket instead of the network; NULL: none */
@@ -25,6 +27,7 @@ struct talk_to {
 	uint64_t deadline_ns;        /* the whole pass, clock_mono_ns() */
 	size_t answer_bytes;         /* most bytes of one answer */
 	const atomic_bool *abandon;  /* turns true: give up at once */
+	struct turns *turns;         /* taken while an answer is decoded; NULL: without */
 };
 
 /* Called per object; non-zero ends the enumeration and is returned.  Arguments are borrowed

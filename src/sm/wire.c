@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "client/client.h"
 #include "sm/talk.h"
+#include "sm/turns.h"
 
 enum { PULL_OBJECTS = 2000, PULL_TIMEOUT_S = 60, CONNECT_MS = 10000, RSP_BYTES_MAX = 1 << 20 };
 
@@ -30,6 +31,15 @@ struct sinking {
 	int r;
 };
 
+/* Around the decoding of each piece of an answer. */
+static void around(void *ctx, bool begins)
+{
+	if (begins)
+		turns_take(ctx);
+	else
+		turns_give(ctx);
+}
+
 static int wire_open(void *user, const struct talk_to *to, void **ret, struct err *e)
 {
 	(void)user;
@@ -46,6 +56,8 @@ static int wire_open(void *user, const struct talk_to *to, void **ret, struct er
 		.timeout_ms = to->op_timeout_s * 1000,
 		.answer_bytes = to->answer_bytes,
 		.abandon = to->abandon,
+		.around = to->turns ? around : NULL,
+		.around_ctx = to->turns,
 	};
 	int r = client_new(&c, &w->c, e);
 

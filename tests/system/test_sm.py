@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Storage Management layer: the server's own objects through it, a recorded array of another
 make, other servers like this one, and providers that go wrong in every way we know."""
-import time
+import pathlib, time
 import replay, smi
 from cimclient import CimError, Client, Path
 from smi import NS, SM, check, test, wait_for
@@ -237,12 +237,31 @@ def an_endless_answer_and_a_dripping_one_hold_nobody_up():
     remove(endless.url)
 
 
+def priorities(pid):
+    """(nice, scheduling policy) of every thread."""
+    out = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        f = (task / "stat").read_text().rsplit(")", 1)[1].split()
+        out.append((int(f[16]), int(f[38])))
+    return out
+
+
+@test
+def threads_that_read_providers_give_way_to_those_that_answer_clients():
+    batch, before = 3, priorities(server.proc.pid)
+    p = replay.Provider()
+    discover(p.url)
+    now = priorities(server.proc.pid)
+    check(now.count((10, batch)) - before.count((10, batch)), 1, f"{before} -> {now}")
+    check(now.count((0, 0)), before.count((0, 0)), "all others are as before")
+    remove(p.url)
+
+
 @test
 def credentials_are_sent_and_never_shown():
     p = replay.Provider(user="admin", password="s3cret-word")
     check(discover(p.url, ok=False)["JobState"], 10)
     discover(p.url, username="admin", password="s3cret-word")
-    import pathlib
     for f in pathlib.Path(server.state).rglob("*"):
         if f.is_file() and b"s3cret-word" in f.read_bytes():
             raise AssertionError(f"the password is in {f}")
