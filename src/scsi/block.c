@@ -16,6 +16,16 @@ static enum scsi_step io_end(struct scsi_task *t)
 	return t->rq_.result < 0 ? op_io_failed(t, t->rq_.result) : op_good(t);
 }
 
+/* What the medium is asked for must be on the medium: flush, if there is a cache, and go on. */
+static enum scsi_step through_cache(struct scsi_task *t,
+				    enum scsi_step (*then)(struct scsi_task *t))
+{
+	t->rq_.result = 0;
+	if (!t->lu_->dev->volatile_cache)
+		return then(t);
+	return op_io(t, BLOCKDEV_FLUSH, 0, 0, NULL, 0, then);
+}
+
 enum scsi_step op_check_protect(struct scsi_task *t)
 {
 	/* RDPROTECT/WRPROTECT: the medium has no protection information (SBC-3 5.11, table 78). */
@@ -34,22 +44,31 @@ static enum scsi_step read_end(struct scsi_task *t)
 	return op_good(t);
 }
 
-static enum scsi_step read_locked(struct scsi_task *t)
+static enum scsi_step read_blocks(struct scsi_task *t)
 {
 	uint8_t *to = t->data;
 
+	if (t->rq_.result < 0)
+		return op_io_failed(t, t->rq_.result);
 	if (t->expected_dir != SCSI_DIR_IN || t->expected_len < t->data_len ||
 	    t->data_cap < t->data_len)
 		to = op_scratch(t, t->data_len);
 	return op_io(t, BLOCKDEV_READ, op_offset(t), op_length(t), to, 0, read_end);
 }
 
+/* FUA on a read: what the cache has and the medium has not is written there first
+ * (SBC-3, READ(10)). */
+static enum scsi_step read_locked(struct scsi_task *t)
+{
+	t->rq_.result = 0;
+	return !(t->op_->flags & OP_SIX) && (t->cdb[1] & 0x08) ? through_cache(t, read_blocks)
+							       : read_blocks(t);
+}
+
 enum scsi_step op_read(struct scsi_task *t)
 {
 	if (t->blocks_ == 0)
 		return op_good(t);
-	/* FUA on a read asks for the medium's data; page cache and medium are one to us, and a
-	 * write that must be on the medium first is flushed by whoever wrote it. */
 	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), read_locked);
 }
 
@@ -146,11 +165,24 @@ enum scsi_step op_check_verify(struct scsi_task *t)
 	}
 }
 
+static enum scsi_step on_medium_now_verify(struct scsi_task *t)
+{
+	if (t->rq_.result < 0)
+		return op_io_failed(t, t->rq_.result);
+	return verify_next(t);
+}
+
+/* It is the medium that is verified, not the cache (SBC-3, VERIFY(10)). */
+static enum scsi_step verify_locked(struct scsi_task *t)
+{
+	return through_cache(t, on_medium_now_verify);
+}
+
 enum scsi_step op_verify(struct scsi_task *t)
 {
 	if (t->blocks_ == 0)
 		return op_good(t);
-	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), verify_next);
+	return op_lock(t, RANGE_SHARED, op_offset(t), op_length(t), verify_locked);
 }
 
 enum scsi_step op_check_write_verify(struct scsi_task *t)
@@ -163,18 +195,11 @@ enum scsi_step op_check_write_verify(struct scsi_task *t)
 	return SCSI_NEEDS_RUN;
 }
 
-static enum scsi_step written_now_verify(struct scsi_task *t)
-{
-	if (t->rq_.result < 0)
-		return op_io_failed(t, t->rq_.result);
-	return verify_next(t);
-}
-
 static enum scsi_step write_verify_locked(struct scsi_task *t)
 {
 	/* On the medium before it is read back, or the verification would say little. */
 	return op_io(t, BLOCKDEV_WRITE, op_offset(t), op_length(t), t->data, BLOCKDEV_FUA,
-		     written_now_verify);
+		     on_medium_now_verify);
 }
 
 enum scsi_step op_write_verify(struct scsi_task *t)

@@ -142,7 +142,7 @@ static int usage(FILE *to, int code)
 		      "Serves iSCSI initiators as told over the Unix socket SOCKET.\n"
 		      "  --control SOCKET  where smiscsid, or another controller, connects\n"
 		      "  --workers N       threads that serve, 1 to 64; default: one a processor\n"
-		      "  --log LEVEL       error, warn, info (default) or debug\n"
+		      "  --log LEVEL       error, warning, info (default) or debug\n"
 		      "  --foreground      accepted; it always stays in the foreground\n"
 		      "  --help, --version\n");
 	return code;
@@ -180,7 +180,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'l':
 			if (!log_level_parse(optarg, &level)) {
 				(void)fprintf(stderr,
-					      "smiscsi-target: --log takes error, warn, info or "
+					      "smiscsi-target: --log takes error, warning, info or "
 					      "debug\n");
 				return EXIT_USAGE;
 			}

@@ -118,14 +118,19 @@ static const struct {
 	const char *name;
 	uint8_t cdb[16];
 	uint32_t len;
+	enum scsi_dir dir;
 } promises[] = {
-	{"WRITE(10) with FUA",         {0x2a, 0x08, 0, 0, 0, 0, 0, 0, DATA / BS},    DATA  },
-	{"WRITE(12) with FUA",         {0xaa, 0x08, 0, 0, 0, 0, 0, 0, 0, DATA / BS}, DATA  },
-	{"WRITE(16) with FUA",         {0x8a, 0x08, [13] = DATA / BS},               DATA  },
-	{"WRITE AND VERIFY(10)",       {0x2e, 0, 0, 0, 0, 0, 0, 0, DATA / BS},       DATA  },
-	{"WRITE AND VERIFY(16)",       {0x8e, 0, [13] = DATA / BS},                  DATA  },
-	{"COMPARE AND WRITE with FUA", {0x89, 0x08, [13] = 1},                       2 * BS},
-	{"ORWRITE with FUA",           {0x8b, 0x08, [13] = 4},                       4 * BS},
+	{"WRITE(10) with FUA",         {0x2a, 0x08, 0, 0, 0, 0, 0, 0, DATA / BS},    DATA,   SCSI_DIR_OUT },
+	{"WRITE(12) with FUA",         {0xaa, 0x08, 0, 0, 0, 0, 0, 0, 0, DATA / BS}, DATA,   SCSI_DIR_OUT },
+	{"WRITE(16) with FUA",         {0x8a, 0x08, [13] = DATA / BS},               DATA,   SCSI_DIR_OUT },
+	{"WRITE AND VERIFY(10)",       {0x2e, 0, 0, 0, 0, 0, 0, 0, DATA / BS},       DATA,   SCSI_DIR_OUT },
+	{"WRITE AND VERIFY(16)",       {0x8e, 0, [13] = DATA / BS},                  DATA,   SCSI_DIR_OUT },
+	{"COMPARE AND WRITE with FUA", {0x89, 0x08, [13] = 1},                       2 * BS, SCSI_DIR_OUT },
+	{"ORWRITE with FUA",           {0x8b, 0x08, [13] = 4},                       4 * BS, SCSI_DIR_OUT },
+	{"READ(10) with FUA",          {0x28, 0x08, 0, 0, 0, 0, 0, 0, DATA / BS},    DATA,   SCSI_DIR_IN  },
+	{"READ(16) with FUA",          {0x88, 0x08, [13] = DATA / BS},               DATA,   SCSI_DIR_IN  },
+	{"VERIFY(10)",                 {0x2f, 0, 0, 0, 0, 0, 0, 0, DATA / BS},       0,      SCSI_DIR_NONE},
+	{"VERIFY(10) with data",       {0x2f, 2, 0, 0, 0, 0, 0, 0, DATA / BS},       DATA,   SCSI_DIR_OUT },
 };
 
 static const struct {
@@ -165,14 +170,16 @@ static void check_promises(struct unit *u, uint8_t *data)
 	command(u, sync_cache, SCSI_DIR_NONE, NULL, 0);
 	CHECK_INT(unsafe_pages(u, 0, SIZE), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(promises); i++) {
+		uint32_t span = (promises[i].len ? promises[i].len : DATA) / 4;
+
 		/* the same data twice over, so that what is compared is what is there */
 		memset(data, 1, DATA);
 		command(u, write_plain, SCSI_DIR_OUT, data, DATA);
 		CHECK(unsafe_pages(u, 0, 2 * BS) > 0);
-		command(u, promises[i].cdb, SCSI_DIR_OUT, data, promises[i].len);
-		if (unsafe_pages(u, 0, promises[i].len / 4) != 0)
+		command(u, promises[i].cdb, promises[i].dir, data, promises[i].len);
+		if (unsafe_pages(u, 0, span) != 0)
 			printf("# not on the medium: %s\n", promises[i].name);
-		CHECK_INT(unsafe_pages(u, 0, promises[i].len / 4), 0);
+		CHECK_INT(unsafe_pages(u, 0, span), 0);
 	}
 }
 
