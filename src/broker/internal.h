@@ -234,7 +234,7 @@ struct input { /* one change or method call, checked */
 struct output {
 	enum cim_status status;
 	uint32_t ret, busy_code;
-	bool job_started;
+	bool job_started, doubtful;
 	struct cim_value *out; /* by parameter index */
 	const struct cim_path *new_path;
 	struct err e;

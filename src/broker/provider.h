@@ -117,6 +117,9 @@ struct prov_call {
 	struct cim_value *out;            /* same indexes; text in ctx.arena */
 	uint32_t ret;                     /* the method's return value */
 	uint32_t busy_code;               /* ret when the outcome is PROV_BUSY; preset 4 */
+	/* Refused because of what the world may have changed a moment ago (somebody was logged in):
+	 * the writer is to ask the world and run the body again before that is answered. */
+	bool doubtful;
 	bool job_started;                 /* ret is not 0, and the changes are to be made all the
 					   * same: they are the job (4096) */
 
@@ -173,6 +176,7 @@ struct prov_write {
 	/* Called once, when the change is durable and real, or isn't; any thread.  w is gone
 	 * when it returns. */
 	void (*done)(struct prov_write *w, enum prov_outcome o, const struct err *e);
+	bool doubtful;            /* of the call that brought it here: ask the world before run */
 	struct prov_write *next_; /* the writer's queue */
 	void *writer_[4];         /* the writer's own */
 };

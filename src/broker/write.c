@@ -260,6 +260,7 @@ static void run(const struct broker *b, const struct input *in, const void *view
 	ret->e = k.pub.e;
 	ret->busy_code = k.pub.busy_code;
 	ret->job_started = k.pub.job_started;
+	ret->doubtful = k.pub.doubtful;
 }
 
 /* May these changes be made?  A body that refuses, and one that finds nothing to do, is answered
@@ -425,7 +426,8 @@ static bool copy_input(struct write *w, const struct input *in)
 	return !arena_full(a);
 }
 
-static enum cim_status submit(struct broker_op *op, const struct input *in, struct err *e)
+static enum cim_status submit(struct broker_op *op, const struct input *in, bool doubtful,
+			      struct err *e)
 {
 	struct write *w;
 
@@ -439,6 +441,7 @@ static enum cim_status submit(struct broker_op *op, const struct input *in, stru
 	}
 	w->pub.run = run_for_good;
 	w->pub.done = done;
+	w->pub.doubtful = doubtful;
 	w->op = op;
 	op->w = w;
 	op->audited = true; /* by done() */
@@ -456,14 +459,14 @@ enum cim_status write_start(struct broker_op *op, const struct input *in, struct
 	bool writing;
 
 	run(op->b, in, view, changes, op->a, &o);
-	writing = wants_writing(m, &o, changes);
+	writing = wants_writing(m, &o, changes) || (o.doubtful && m->submit);
 	if (changes)
 		m->changes_free(m->user, changes);
 	if (writing) {
 		enum cim_status s = need_write_access(op, e);
 
 		m->view_put(m->user, view);
-		return s == CIM_OK ? submit(op, in, e) : s;
+		return s == CIM_OK ? submit(op, in, o.doubtful, e) : s;
 	}
 	op->view = view; /* the answer may borrow from it */
 	op->view_mod = m;

@@ -796,6 +796,15 @@ static void retry(struct control *c)
 		c->retry_at = clock_mono_ns() + RETRY_MS * 1000000ULL;
 }
 
+static bool wants_refresh(const struct job *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (jobs[i].w && jobs[i].w->refresh)
+			return true;
+	}
+	return false;
+}
+
 static void *writer(void *arg)
 {
 	struct control *c = arg;
@@ -807,6 +816,8 @@ static void *writer(void *arg)
 		size_t network = n && !jobs[0].w;
 
 		/* What has happened already comes first, so that rules know of it. */
+		if (wants_refresh(jobs, n) && c->engine_ok && c->engine->ops->refresh)
+			c->engine->ops->refresh(c->engine);
 		publish(c, take_events(c, working_state(c), &effects), &effects);
 		run_batch(c, jobs, network);
 		retry(c);

@@ -45,6 +45,9 @@ struct control_write {
 	void (*done)(struct control_write *w, enum control_outcome o, const struct san_state *state,
 		     const struct err *e);
 	uint32_t code; /* what run returned last */
+	/* What the target knows of its sessions is asked for before run: who has logged out a moment
+	 * ago is no session any more. */
+	bool refresh;
 	/* control's own: */
 	struct control_write *next;
 	uint64_t wait_until; /* monotonic ns: no longer for a target that is not there */

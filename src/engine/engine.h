@@ -97,6 +97,9 @@ struct engine_ops {
 	/* Make the target what s says, with the least change, and report (notify) every portal
 	 * and session. */
 	void (*replace)(struct engine *en, const struct san_state *s, struct engine_outcome *out);
+	/* Whatever has happened by now has been notified when this returns (or the deadline has
+	 * passed).  Called by the writer.  NULL: notify is never late. */
+	void (*refresh)(struct engine *en);
 	int (*stats)(struct engine *en, struct engine_stats *ret, struct err *e);
 	/* keep: let the target go on serving (restart of ours, upgrade) or end it. */
 	void (*stop)(struct engine *en, bool keep);

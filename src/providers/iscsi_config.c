@@ -115,13 +115,22 @@ static struct san_ref node_ref(const struct prov_call *call, const struct cim_va
 	return pv_ref(call, v, &cim_class_CIM_SCSIProtocolController, PV_NODE, NULL);
 }
 
+/* An initiator that has logged out knows it before we do. */
+static uint32_t delete_by_rule(struct prov_call *call, const struct san_delete_node_in *in)
+{
+	uint32_t code = san_delete_node(pv_state(&call->ctx), in, pv_changes(call), &call->e);
+
+	call->doubtful = code == 4097;
+	return code;
+}
+
 static enum cim_status delete_node(struct prov_call *call)
 {
 	struct san_delete_node_in in = {
 		.node = node_ref(call, &call->in[ARG(DeleteiSCSINode, iSCSINode)])};
 
 	call->busy_code = 4097; /* a session came in meanwhile */
-	call->ret = san_delete_node(pv_state(&call->ctx), &in, pv_changes(call), &call->e);
+	call->ret = delete_by_rule(call, &in);
 	return CIM_OK;
 }
 
@@ -153,8 +162,7 @@ static enum cim_status remove_node(struct prov_call *call, const struct prov_lin
 {
 	struct san_delete_node_in in = {target_of(call)};
 
-	return as_status(
-		san_delete_node(pv_state(&call->ctx), &in, pv_changes(call), &call->e));
+	return as_status(delete_by_rule(call, &in));
 }
 
 /* ---- ports ---- */

@@ -557,6 +557,12 @@ static json_t *m_stats(struct call *k)
 	return o;
 }
 
+static json_t *m_sync(struct call *k)
+{
+	(void)k; /* the news have gone before, as before every answer */
+	return json_object();
+}
+
 static json_t *m_shutdown(struct call *k)
 {
 	target_stop(k->client->control->target);
@@ -570,8 +576,9 @@ static const struct {
 	{"hello",    m_hello   },
         {"replace",  m_replace },
         {"apply",    m_apply   },
-	{"state",    m_state   },
-        {"stats",    m_stats   },
+        {"state",    m_state   },
+	{"stats",    m_stats   },
+        {"sync",     m_sync    },
         {"shutdown", m_shutdown},
 };
 
@@ -583,6 +590,8 @@ static json_t *error_json(int code, const char *message)
 	put_text(o, "message", message);
 	return o;
 }
+
+static void tell_news(struct control *ctl);
 
 static void line_in(struct client *c, const char *line, size_t n)
 {
@@ -604,6 +613,8 @@ static void line_in(struct client *c, const char *line, size_t n)
 		while (i < ARRAY_SIZE(methods) && !streq(methods[i].name, method))
 			i++;
 		if (i < ARRAY_SIZE(methods)) {
+			if (c == c->control->controller)
+				tell_news(c->control);
 			result = methods[i].run(&k);
 		} else {
 			k.code = NO_METHOD;
@@ -707,16 +718,11 @@ static json_t *news(const struct control *ctl, struct session *s)
 	return o;
 }
 
-static void time_to_tell(struct loop_fd *f, uint32_t events)
+static void tell_news(struct control *ctl)
 {
-	struct control *ctl = container_of(f, struct control, timer);
 	struct target *t = ctl->target;
 	struct session *s;
-	uint64_t n;
 
-	(void)events;
-	if (read(f->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
-		return;
 	(void)pthread_mutex_lock(&t->lock);
 	s = take(ctl->changed);
 	ctl->changed_tail = &ctl->changed;
@@ -734,6 +740,15 @@ static void time_to_tell(struct loop_fd *f, uint32_t events)
 			notify(ctl, "session", o);
 		s = next;
 	}
+}
+
+static void time_to_tell(struct loop_fd *f, uint32_t events)
+{
+	uint64_t n;
+
+	(void)events;
+	if (read(f->fd, &n, sizeof(n)) == (ssize_t)sizeof(n))
+		tell_news(container_of(f, struct control, timer));
 }
 
 void control_session_changed(struct target *t, struct session *s)

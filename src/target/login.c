@@ -380,7 +380,7 @@ static enum iscsi_login_status join(struct connection *c, struct port *p)
 	struct iscsi_login *l = c->login;
 	struct session *s = session_by_tsih(c->worker->target, l->tsih);
 
-	if (!s || s->dying || s->port != p || memcmp(s->isid, l->isid, 6) != 0 ||
+	if (!s || s->dying || !s->up || s->port != p || memcmp(s->isid, l->isid, 6) != 0 ||
 	    !streq(s->initiator, l->initiator_name) || s->type != l->type)
 		return ISCSI_LOGIN_NO_SESSION;
 	s->refs++;

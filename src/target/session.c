@@ -165,6 +165,17 @@ void session_task_gone(struct session *s)
 		session_end(s);
 }
 
+/* It counts no longer, and whoever asks is told so.  Under the lock. */
+static void session_down(struct session *s)
+{
+	if (!s->up)
+		return;
+	if (s->node)
+		s->node->sessions--;
+	s->up = false;
+	control_session_changed(s->target, s);
+}
+
 void session_kill(struct session *s, const char *why)
 {
 	struct target *t = s->target;
@@ -181,10 +192,7 @@ void session_kill(struct session *s, const char *why)
 	(void)pthread_mutex_lock(&t->lock);
 	s->dying = true;
 	s->refs++;
-	if (s->up && s->node)
-		s->node->sessions--;
-	s->up = false;
-	control_session_changed(t, s);
+	session_down(s);
 	(void)pthread_mutex_unlock(&t->lock);
 
 	s->n_tasks++; /* keeps it until we are through */
@@ -407,14 +415,15 @@ static void logout(struct task *k)
 	}
 	if (response == ISCSI_LOGOUT_OK) {
 		victim->logged_out = true;
-		if (s->node) {
-			(void)pthread_mutex_lock(&s->target->lock);
-			if (reason == ISCSI_LOGOUT_SESSION)
-				s->node->stats.logouts_normal++;
-			else
-				s->node->stats.logouts_other++;
-			(void)pthread_mutex_unlock(&s->target->lock);
-		}
+		(void)pthread_mutex_lock(&s->target->lock);
+		if (s->node && reason == ISCSI_LOGOUT_SESSION)
+			s->node->stats.logouts_normal++;
+		else if (s->node)
+			s->node->stats.logouts_other++;
+		/* Before the initiator hears of it: what it asks next must find it so. */
+		if (reason == ISCSI_LOGOUT_SESSION || s->n_connections == 1)
+			session_down(s);
+		(void)pthread_mutex_unlock(&s->target->lock);
 		if (reason == ISCSI_LOGOUT_SESSION) {
 			struct connection *next;
 

@@ -154,7 +154,8 @@ def a_node_is_not_removed_under_a_session_when_that_is_asked():
     except Refused as e:
         check(e.code, -32001)
     c.logout()
-    wait_for("the session to end", lambda: not t.control.call("state")["sessions"])
+    t.control.call("sync")
+    check([m["params"]["event"] for m in t.control.events], ["up", "down"], "told before the answer")
     t.apply(change)
 
 

@@ -29,6 +29,7 @@ struct fake_engine {
 	size_t n_fails;
 	unsigned timeouts;
 	bool gone;
+	uint64_t untold; /* session that is down and not told of */
 };
 
 static int by_id(const void *a, const void *b)
@@ -307,6 +308,21 @@ static void fake_stop(struct engine *en, bool keep UNUSED)
 	pthread_mutex_unlock(&f->lock);
 }
 
+static void fake_refresh(struct engine *en)
+{
+	struct fake_engine *f = fake_of(en);
+	struct engine_event ev = {.kind = ENGINE_SESSION_DOWN, .why = ""};
+	engine_notify *notify;
+
+	pthread_mutex_lock(&f->lock);
+	ev.session.id = f->untold;
+	f->untold = 0;
+	notify = f->notify;
+	pthread_mutex_unlock(&f->lock);
+	if (ev.session.id && notify)
+		notify(f->ctx, &ev);
+}
+
 static void fake_free(struct engine *en)
 {
 	struct fake_engine *f = fake_of(en);
@@ -322,6 +338,7 @@ static const struct engine_ops fake_ops = {
 	.start = fake_start,
 	.apply = fake_apply,
 	.replace = fake_replace,
+	.refresh = fake_refresh,
 	.stats = fake_stats,
 	.stop = fake_stop,
 	.free = fake_free,
@@ -415,18 +432,21 @@ uint64_t fake_engine_login(struct fake_engine *f, const char *iqn, uint16_t tpgt
 	return ev.session.id;
 }
 
-void fake_engine_logout(struct fake_engine *f, uint64_t session)
+void fake_engine_logout_quietly(struct fake_engine *f, uint64_t session)
 {
-	struct engine_event ev = {.kind = ENGINE_SESSION_DOWN, .why = ""};
-
 	pthread_mutex_lock(&f->lock);
 	for (size_t i = 0; i < f->n_sessions; i++) {
 		if (f->session[i].id == session)
 			f->session[i] = f->session[--f->n_sessions];
 	}
+	f->untold = session;
 	pthread_mutex_unlock(&f->lock);
-	ev.session.id = session;
-	tell(f, &ev);
+}
+
+void fake_engine_logout(struct fake_engine *f, uint64_t session)
+{
+	fake_engine_logout_quietly(f, session);
+	fake_refresh(&f->engine);
 }
 
 void fake_engine_portal(struct fake_engine *f, const char *address, uint16_t tcp_port,

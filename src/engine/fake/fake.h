@@ -28,6 +28,8 @@ void fake_engine_recover(struct fake_engine *f);
 uint64_t fake_engine_login(struct fake_engine *f, const char *iqn, uint16_t tpgt,
 			   const char *initiator);
 void fake_engine_logout(struct fake_engine *f, uint64_t session);
+/* The same, told of only when it is asked to refresh. */
+void fake_engine_logout_quietly(struct fake_engine *f, uint64_t session);
 /* What the next report says of a portal. */
 void fake_engine_portal(struct fake_engine *f, const char *address, uint16_t tcp_port,
 			enum san_listen listen, const char *why);

@@ -335,7 +335,12 @@ TEST(a_node_with_a_session_is_not_deleted)
 	session = fake_engine_login(r.fake, iqn, 1, "iqn.2026-11.test:i");
 	CHECK_INT(rig_do(&r, &del), CONTROL_REFUSED);
 	CHECK_INT(del.w.code, 4097);
-	fake_engine_logout(r.fake, session);
+	/* It has gone, and we have not heard of it yet: only asking helps. */
+	fake_engine_logout_quietly(r.fake, session);
+	CHECK_INT(rig_do(&r, &del), CONTROL_REFUSED);
+	fake_engine_fail(r.fake, 1, ENGINE_REFUSED);
+	del.w.refresh = true;
+	CHECK_INT(rig_do(&r, &del), CONTROL_FAILED);
 	/* One that slips in between the rule and the removal is found by the target itself. */
 	fake_engine_fail(r.fake, 1, ENGINE_BUSY);
 	CHECK_INT(rig_do(&r, &del), CONTROL_BUSY);
