@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "engine/lio/facts.h"
+
+/* The number that text begins with. */
+static uint64_t digits(const char *text, uint64_t max)
+{
+	size_t n = strspn(text, "0123456789");
+	uint64_t v;
+
+	return str_u64(text, n, max, &v) ? v : 0;
+}
+
+uint64_t facts_number(const char *text)
+{
+	return digits(text, UINT64_MAX);
+}
+
+/* What stands behind label on the same line as at, or NULL. */
+static const char *after(const char *line, const char *label)
+{
+	const char *end = strchrnul(line, '\n');
+	const char *at = memmem(line, (size_t)(end - line), label, strlen(label));
+
+	return at ? at + strlen(label) : NULL;
+}
+
+bool facts_unit(const char *text, struct facts_unit *ret)
+{
+	const char *file = strstr(text, " File: "), *size;
+	size_t n;
+
+	if (!file)
+		return false;
+	file += strlen(" File: ");
+	size = after(file, "  Size: ");
+	if (!size)
+		return false;
+	n = (size_t)(size - file) - strlen("  Size: ");
+	if (n == 0 || n >= sizeof(ret->file))
+		return false;
+	memcpy(ret->file, file, n);
+	ret->file[n] = '\0';
+	ret->size = digits(size, UINT64_MAX);
+	return true;
+}
+
+static void copy_line(char *to, size_t size, const char *from)
+{
+	size_t n = strcspn(from, "\n");
+
+	if (n >= size)
+		n = size - 1;
+	memcpy(to, from, n);
+	to[n] = '\0';
+	if (!str_utf8_xml(to, n))
+		to[0] = '\0';
+}
+
+/* "0x80 00 00 07 00 02", as the kernel has it. */
+static void read_isid(const char *at, char to[static 13])
+{
+	size_t n = 0;
+
+	if (str_starts(at, "0x"))
+		at += 2;
+	for (; n < 12 && *at; at++) {
+		if (*at == ' ' && n % 2 == 0 && at[1] != ' ')
+			continue;
+		if (!strchr("0123456789abcdefABCDEF", *at))
+			break;
+		to[n++] = *at >= 'a' ? (char)(*at - 'a' + 'A') : *at;
+	}
+	to[n == 12 ? n : 0] = '\0';
+}
+
+static void read_peer(const char *at, char to[static SAN_ADDRESS_TEXT])
+{
+	char word[SAN_ADDRESS_TEXT];
+	size_t n = strcspn(at, " \n");
+	uint8_t family;
+
+	to[0] = '\0';
+	if (n >= sizeof(word))
+		return;
+	memcpy(word, at, n);
+	word[n] = '\0';
+	if (!san_address_parse(word, to, &family))
+		to[0] = '\0';
+}
+
+bool facts_session(const char *text, struct facts_session *ret)
+{
+	struct facts_connection *c = NULL;
+
+	memset(ret, 0, sizeof(*ret));
+	for (const char *line = text; *line; line = strchrnul(line, '\n'), line += *line == '\n') {
+		const char *at;
+
+		/* The first line alone can say a name, the second an alias: no text of an
+		 * initiator's is taken for another fact. */
+		if (line == text) {
+			if (!str_starts(line, "InitiatorName: "))
+				return false;
+			copy_line(ret->initiator, sizeof(ret->initiator),
+				  line + strlen("InitiatorName: "));
+		} else if (str_starts(line, "InitiatorAlias: ")) {
+			copy_line(ret->alias, sizeof(ret->alias),
+				  line + strlen("InitiatorAlias: "));
+		} else if (str_starts(line, "LIO Session ID: ")) {
+			ret->number = digits(line + strlen("LIO Session ID: "), UINT32_MAX);
+			at = after(line, "ISID: ");
+			if (at)
+				read_isid(at, ret->isid);
+			at = after(line, "TSIH: ");
+			ret->tsih = at ? (uint16_t)digits(at, UINT16_MAX) : 0;
+			at = after(line, "SessionType: ");
+			ret->discovery = at && str_starts(at, "Discovery");
+		} else if (str_starts(line, "Session State: ")) {
+			ret->logged_in = after(line, "TARG_SESS_STATE_LOGGED_IN") != NULL;
+		} else if (str_starts(line, "CID: ")) {
+			c = ret->n_connections < SAN_CONNECTIONS_MAX
+				    ? &ret->connections[ret->n_connections++]
+				    : NULL;
+			if (c)
+				c->cid = (uint16_t)digits(line + strlen("CID: "), UINT16_MAX);
+		} else if (str_starts(line, "   Address ") && c) {
+			read_peer(line + strlen("   Address "), c->peer);
+		}
+	}
+	return ret->initiator[0] != '\0';
+}
+
+bool facts_next_name(const char *text, size_t n, size_t *at, char ret[static SAN_IQN_MAX + 1])
+{
+	while (*at < n) {
+		size_t from = *at, len = 0;
+
+		while (from + len < n && text[from + len] != '\0' && text[from + len] != '\n')
+			len++;
+		*at = from + len + 1;
+		if (len == 0 || len > SAN_IQN_MAX)
+			continue;
+		memcpy(ret, text + from, len);
+		ret[len] = '\0';
+		return true;
+	}
+	return false;
+}

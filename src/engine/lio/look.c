@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "engine/lio/facts.h"
+#include "engine/lio/look.h"
+#include "engine/lio/sockets.h"
+
+enum { ACLS_MAX = 4096 }; /* initiators that are asked about, a port */
+
+/* A session as it was told. */
+struct seen {
+	struct seen *next;
+	uint64_t id;
+	char iqn[SAN_IQN_MAX + 1];
+	uint16_t tpgt;
+	int64_t since_us;
+	bool told, still;
+	struct facts_session facts;
+	struct {
+		char peer[SAN_PORTAL_TEXT], local[SAN_PORTAL_TEXT];
+	} connections[SAN_CONNECTIONS_MAX]; /* empty: not known */
+};
+
+struct look {
+	struct tree *tree;
+	engine_notify *notify;
+	void *ctx;
+	struct seen *sessions;
+};
+
+struct look *look_new(struct tree *t, engine_notify *notify, void *ctx)
+{
+	struct look *l = xcalloc(1, sizeof(*l));
+
+	l->tree = t;
+	l->notify = notify;
+	l->ctx = ctx;
+	return l;
+}
+
+void look_forget(struct look *l)
+{
+	for (struct seen *x = l->sessions; x; x = x->next)
+		x->told = false;
+}
+
+void look_free(struct look *l)
+{
+	if (!l)
+		return;
+	while (l->sessions) {
+		struct seen *x = l->sessions;
+
+		l->sessions = x->next;
+		free(x);
+	}
+	free(l);
+}
+
+static uint64_t number_at(const struct look *l, const char *dir, const char *name)
+{
+	char text[32];
+
+	cfs_read_line(&l->tree->cfs, cfs_path("%s/%s", dir, name).s, text, sizeof(text));
+	return facts_number(text);
+}
+
+/* Every session that the kernel counts, also those that are ending. */
+static uint64_t count_of(const struct look *l, const char *iqn)
+{
+	return number_at(l, cfs_path("iscsi/%s/fabric_statistics/iscsi_instance", iqn).s,
+			 "sessions");
+}
+
+/* ---- connections ---- */
+
+/* The portals that a port has in the kernel. */
+static void port_sockets(const struct look *l, const struct seen *x, struct socket_list *ret)
+{
+	struct cfs_path dir = cfs_path("iscsi/%s/tpgt_%u/np", x->iqn, (unsigned)x->tpgt);
+	struct cfs_names auto_names nps = {0};
+	struct socket_list all = {0};
+	char address[SAN_ADDRESS_TEXT];
+	uint32_t listed = 0, port;
+	uint8_t family;
+
+	*ret = (struct socket_list){0};
+	if (cfs_list(&l->tree->cfs, dir.s, CFS_DIRS, &nps, NULL) < 0)
+		return;
+	for (size_t i = 0; i < nps.n; i++) {
+		if (!san_portal_parse(nps.v[i], address, &family, &port))
+			continue;
+		if (port != listed) {
+			socket_list_done(&all);
+			if (socket_list((uint16_t)port, &all, NULL) < 0)
+				continue;
+			listed = port;
+		}
+		for (size_t k = 0; k < all.n; k++) {
+			if (!streq(all.v[k].local, nps.v[i]))
+				continue;
+			ret->v = xrealloc(ret->v, (ret->n + 1) * sizeof(ret->v[0]));
+			ret->v[ret->n++] = all.v[k];
+		}
+	}
+	socket_list_done(&all);
+}
+
+static bool claimed(const struct look *l, const char *peer)
+{
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		for (size_t i = 0; i < x->facts.n_connections; i++) {
+			if (streq(x->connections[i].peer, peer))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The TCP connections that a new session uses: those from its address that are nobody else's. */
+static void find_connections(const struct look *l, struct seen *x)
+{
+	struct socket_list auto_sockets list = {0};
+
+	port_sockets(l, x, &list);
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		for (size_t k = 0; k < list.n; k++) {
+			const struct socket_connection *c = &list.v[k];
+
+			if (!streq(c->peer_address, x->facts.connections[i].peer) ||
+			    claimed(l, c->peer))
+				continue;
+			(void)snprintf(x->connections[i].peer, sizeof(x->connections[i].peer), "%s",
+				       c->peer);
+			(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local),
+				       "%s", c->local);
+			break;
+		}
+	}
+}
+
+/* ---- telling ---- */
+
+static uint32_t param(const struct look *l, const struct seen *x, const char *name)
+{
+	return (uint32_t)number_at(l,
+				   cfs_path("iscsi/%s/tpgt_%u/acls/%s/param", x->iqn,
+					    (unsigned)x->tpgt, x->facts.initiator)
+					   .s,
+				   name);
+}
+
+static void tell_up(struct look *l, struct seen *x)
+{
+	struct san_connection c[SAN_CONNECTIONS_MAX];
+	struct engine_event ev = {.kind = ENGINE_SESSION_UP, .why = ""};
+
+	memset(c, 0, sizeof(c));
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		c[i].cid = x->facts.connections[i].cid;
+		(void)snprintf(c[i].peer, sizeof(c[i].peer), "%s",
+			       x->connections[i].peer[0] ? x->connections[i].peer
+							 : x->facts.connections[i].peer);
+		(void)snprintf(c[i].local, sizeof(c[i].local), "%s", x->connections[i].local);
+	}
+	ev.session = (struct san_seen_session){
+		.id = x->id,
+		.iqn = x->iqn,
+		.tpgt = x->tpgt,
+		.tsih = x->facts.tsih,
+		.discovery = x->facts.discovery,
+		.initiator = x->facts.initiator,
+		.initiator_alias = x->facts.alias,
+		.isid = x->facts.isid,
+		.auth = "None",
+		.since_us = x->since_us,
+#define PARAM(name) .name = param(l, x, #name)
+		PARAM(MaxConnections),
+		PARAM(MaxOutstandingR2T),
+		PARAM(ErrorRecoveryLevel),
+		PARAM(DefaultTime2Wait),
+		PARAM(DefaultTime2Retain),
+		PARAM(MaxBurstLength),
+		PARAM(FirstBurstLength),
+		.InitialR2T = param(l, x, "InitialR2T") == 1,
+		.ImmediateData = param(l, x, "ImmediateData") == 1,
+		.DataPDUInOrder = param(l, x, "DataPDUInOrder") == 1,
+		.DataSequenceInOrder = param(l, x, "DataSequenceInOrder") == 1,
+#undef PARAM
+		.connections = c,
+		.n_connections = x->facts.n_connections,
+	};
+	x->told = true;
+	l->notify(l->ctx, &ev);
+}
+
+/* One number for one session of the box, the same after a restart of ours. */
+static uint64_t id_of(const char *iqn, uint16_t tpgt, const struct facts_session *f)
+{
+	struct cfs_path p = cfs_path("%s,%u,%s,%s,%u,%llu", iqn, (unsigned)tpgt, f->initiator,
+				     f->isid, (unsigned)f->tsih, (unsigned long long)f->number);
+
+	return (str_hash(p.s, strlen(p.s)) & INT64_MAX) | 1;
+}
+
+static void saw(struct look *l, const struct san_port *p, const struct facts_session *f)
+{
+	uint64_t id = id_of(p->iqn->s, p->tpgt, f);
+	struct seen *x;
+
+	for (x = l->sessions; x && x->id != id; x = x->next)
+		;
+	if (x && x->told && x->facts.n_connections == f->n_connections) {
+		x->still = true;
+		return;
+	}
+	if (!x) {
+		x = xcalloc(1, sizeof(*x));
+		x->id = id;
+		x->tpgt = p->tpgt;
+		x->since_us = clock_wall_us();
+		(void)snprintf(x->iqn, sizeof(x->iqn), "%s", p->iqn->s);
+		x->next = l->sessions;
+		l->sessions = x;
+	}
+	memset(x->connections, 0, sizeof(x->connections));
+	x->facts = *f;
+	x->still = true;
+	find_connections(l, x);
+	tell_up(l, x);
+}
+
+/* ---- looking ---- */
+
+/* Who is here without an ACL that would tell about him gets one. */
+static void meet(struct look *l, const struct san_state *s, const struct san_port *p)
+{
+	char text[CFS_VALUE], name[SAN_IQN_MAX + 1];
+	int n = cfs_read(
+		&l->tree->cfs,
+		cfs_path("iscsi/%s/tpgt_%u/dynamic_sessions", p->iqn->s, (unsigned)p->tpgt).s, text,
+		NULL);
+	struct err e;
+
+	for (size_t at = 0; n > 0 && facts_next_name(text, (size_t)n, &at, name);) {
+		if (tree_acl(l->tree, s, p, name, &e) < 0)
+			log_debug(engine, "%s", e.text);
+	}
+}
+
+/* Calls found for every session of the port that the kernel shows. */
+static void look_port(struct look *l, const struct san_state *s, const struct san_port *p,
+		      void (*found)(struct look *l, const struct san_port *p,
+				    const struct facts_session *f))
+{
+	struct cfs_path dir = cfs_path("iscsi/%s/tpgt_%u/acls", p->iqn->s, (unsigned)p->tpgt);
+	struct cfs_names auto_names acls = {0};
+	struct facts_session f;
+	char text[CFS_VALUE];
+
+	meet(l, s, p);
+	if (cfs_list(&l->tree->cfs, dir.s, CFS_DIRS, &acls, NULL) < 0)
+		return;
+	for (size_t i = 0; i < acls.n && i < ACLS_MAX; i++) {
+		if (cfs_read(&l->tree->cfs, cfs_path("%s/%s/info", dir.s, acls.v[i]).s, text,
+			     NULL) > 0 &&
+		    facts_session(text, &f) && f.logged_in)
+			found(l, p, &f);
+	}
+}
+
+static bool any_of(const struct look *l, const char *iqn)
+{
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		if (streq(x->iqn, iqn))
+			return true;
+	}
+	return false;
+}
+
+void look_round(struct look *l, const struct san_state *s)
+{
+	struct san_walk wn, wp;
+
+	for (struct seen *x = l->sessions; x; x = x->next)
+		x->still = false;
+	for (const struct san_node *n = san_first(&wn, s, SAN_NODES); n; n = san_next(&wn)) {
+		if (!own_has(l->tree->own, n->iqn->s) ||
+		    (count_of(l, n->iqn->s) == 0 && !any_of(l, n->iqn->s)))
+			continue;
+		for (const struct san_port *p = san_first_of(&wp, s, SAN_PORTS_OF_NODE, n->obj.id);
+		     p; p = san_next(&wp))
+			look_port(l, s, p, saw);
+	}
+	for (struct seen **at = &l->sessions; *at;) {
+		struct seen *x = *at;
+
+		if (x->still) {
+			at = &x->next;
+			continue;
+		}
+		*at = x->next;
+		l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_SESSION_DOWN,
+							 .why = "",
+							 .session = {.id = x->id}});
+		free(x);
+	}
+}
+
+/* The kernel's own count tells of sessions that it does not show one by one, but also of those
+ * that are ending: they have no connection any more. */
+bool look_has_session(struct look *l, const struct san_state *s, const char *iqn)
+{
+	const struct san_node *n = san_node_by_iqn(s, iqn);
+	size_t connections = 0;
+	struct san_walk w;
+
+	if (!n || count_of(l, iqn) == 0)
+		return false;
+	look_round(l, s);
+	if (any_of(l, iqn))
+		return true;
+	for (const struct san_port *p = san_first_of(&w, s, SAN_PORTS_OF_NODE, n->obj.id); p;
+	     p = san_next(&w)) {
+		struct seen probe = {.tpgt = p->tpgt};
+		struct socket_list auto_sockets list = {0};
+
+		(void)snprintf(probe.iqn, sizeof(probe.iqn), "%s", iqn);
+		port_sockets(l, &probe, &list);
+		connections += list.n;
+	}
+	return connections > 0 && count_of(l, iqn) > 0;
+}
+
+/* ---- ending ---- */
+
+static bool from_address(const struct seen *x, const char *address)
+{
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		if (streq(x->facts.connections[i].peer, address))
+			return true;
+	}
+	return false;
+}
+
+enum look_who look_whose(const struct look *l, const char *iqn, uint16_t tpgt, const char *peer,
+			 const char *peer_address)
+{
+	bool this = false, other = false;
+
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		bool is_this = x->tpgt == tpgt && streq(x->iqn, iqn);
+
+		/* Known by its own port: no doubt. */
+		for (size_t i = 0; i < x->facts.n_connections; i++) {
+			if (streq(x->connections[i].peer, peer))
+				return is_this ? LOOK_THIS : LOOK_OTHER;
+		}
+		if (from_address(x, peer_address)) {
+			this = this || is_this;
+			other = other || !is_this;
+		}
+	}
+	return this && other ? LOOK_BOTH : this ? LOOK_THIS : other ? LOOK_OTHER : LOOK_NOBODY;
+}
+
+void look_end(struct look *l, const char *iqn, uint16_t tpgt, const char *peer_address)
+{
+	for (struct seen *x = l->sessions; x; x = x->next) {
+		struct cfs_path depth = cfs_path("iscsi/%s/tpgt_%u/acls/%s/cmdsn_depth", iqn,
+						 (unsigned)tpgt, x->facts.initiator);
+		char text[32];
+		struct err e;
+
+		if (x->tpgt != tpgt || !streq(x->iqn, iqn) || !from_address(x, peer_address))
+			continue;
+		/* Being given a queue depth, even the one it has, makes the kernel end the
+		 * initiator's sessions, and nothing else. */
+		cfs_read_line(&l->tree->cfs, depth.s, text, sizeof(text));
+		if (cfs_write(&l->tree->cfs, depth.s, text, &e) < 0)
+			log_warn(engine, "sessions of %s can't be ended: %s", x->facts.initiator,
+				 e.text);
+	}
+}
+
+/* ---- statistics ---- */
+
+/* Hundredths of a second since the kernel started, to the wall clock. */
+static int64_t wall_of(uint64_t hundredths)
+{
+	struct timespec up;
+
+	if (hundredths == 0 || clock_gettime(CLOCK_MONOTONIC, &up) < 0)
+		return 0;
+	return clock_wall_us() - ((int64_t)up.tv_sec * 1000000 + up.tv_nsec / 1000) +
+	       (int64_t)hundredths * 10000;
+}
+
+static void node_stats(const struct look *l, const char *iqn, struct engine_node_stats *st)
+{
+	/* enum iscsi_login_fail_type as in the kernel's MIB */
+	static const char *const kinds[] = {"",          "other",        "other",    "redirected",
+					    "authorize", "authenticate", "negotiate"};
+	struct cfs_path login = cfs_path("iscsi/%s/fabric_statistics/iscsi_login_stats", iqn),
+			logout = cfs_path("iscsi/%s/fabric_statistics/iscsi_logout_stats", iqn),
+			attr = cfs_path("iscsi/%s/fabric_statistics/iscsi_tgt_attr", iqn);
+	uint64_t kind = number_at(l, attr.s, "last_fail_type");
+	char address[SAN_ADDRESS_TEXT], name[SAN_IQN_MAX + 1];
+	uint8_t family;
+
+	(void)snprintf(st->iqn, sizeof(st->iqn), "%s", iqn);
+	st->logins_ok = number_at(l, login.s, "accepts");
+	st->logins_other_fail = number_at(l, login.s, "other_fails");
+	st->logins_redirected = number_at(l, login.s, "redirects");
+	st->authorize_fails = number_at(l, login.s, "authorize_fails");
+	st->authenticate_fails = number_at(l, login.s, "authenticate_fails");
+	st->negotiate_fails = number_at(l, login.s, "negotiate_fails");
+	st->logouts_normal = number_at(l, logout.s, "normal_logouts");
+	st->logouts_other = number_at(l, logout.s, "abnormal_logouts");
+	st->session_failures = number_at(
+		l, cfs_path("iscsi/%s/fabric_statistics/iscsi_instance", iqn).s, "fail_sess");
+	if (kind == 0)
+		return;
+	st->last_failure_us = wall_of(number_at(l, attr.s, "last_fail_time"));
+	(void)snprintf(st->last_failure_kind, sizeof(st->last_failure_kind), "%s",
+		       kind < ARRAY_SIZE(kinds) ? kinds[kind] : "other");
+	cfs_read_line(&l->tree->cfs, cfs_path("%s/fail_intr_name", attr.s).s, name, sizeof(name));
+	if (!streq(name, "None") && str_utf8_xml(name, strlen(name)))
+		(void)snprintf(st->last_failure_initiator, sizeof(st->last_failure_initiator), "%s",
+			       name);
+	cfs_read_line(&l->tree->cfs, cfs_path("%s/fail_intr_addr", attr.s).s,
+		      st->last_failure_address, sizeof(address));
+	if (san_address_parse(st->last_failure_address, address, &family))
+		san_portal_format(st->last_failure_address, address, family, 0);
+	else
+		st->last_failure_address[0] = '\0';
+}
+
+static void session_stats(const struct look *l, const struct seen *x,
+			  struct engine_session_stats *st)
+{
+	struct cfs_path dir = cfs_path(
+		"iscsi/%s/tpgt_%u/acls/%s/fabric_statistics/iscsi_sess_stats", x->iqn,
+		(unsigned)x->tpgt, x->facts.initiator);
+
+	*st = (struct engine_session_stats){
+		.id = x->id,
+		.commands = number_at(l, dir.s, "cmd_pdus"),
+		.read_bytes = number_at(l, dir.s, "txdata_octs"),
+		.write_bytes = number_at(l, dir.s, "rxdata_octs"),
+		.digest_errors = number_at(l, dir.s, "conn_digest_errors"),
+		.timeouts = number_at(l, dir.s, "conn_timeout_errors"),
+	};
+}
+
+void look_stats(struct look *l, const struct san_state *s, struct engine_stats *ret)
+{
+	size_t sessions = 0;
+	struct san_walk w;
+
+	look_round(l, s);
+	for (const struct seen *x = l->sessions; x; x = x->next)
+		sessions++;
+	*ret = (struct engine_stats){0};
+	ret->nodes = xcalloc(san_count(s, SAN_NODES) + 1, sizeof(ret->nodes[0]));
+	ret->sessions = xcalloc(sessions + 1, sizeof(ret->sessions[0]));
+	for (const struct san_node *n = san_first(&w, s, SAN_NODES); n; n = san_next(&w)) {
+		if (own_has(l->tree->own, n->iqn->s))
+			node_stats(l, n->iqn->s, &ret->nodes[ret->n_nodes++]);
+	}
+	for (const struct seen *x = l->sessions; x; x = x->next)
+		session_stats(l, x, &ret->sessions[ret->n_sessions++]);
+}
