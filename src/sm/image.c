@@ -316,6 +316,69 @@ bool sm_image_walk(const struct sm_image *img, enum sm_assoc a, int which, uint3
 	return true;
 }
 
+/* ---- merging ---- */
+
+static bool copy_objects(struct sm_image *to, const struct sm_image *from, enum sm_kind k)
+{
+	const struct cim_class *c = kinds[k].cls;
+
+	for (uint32_t i = 0; i < from->k[k].n; i++) {
+		const struct sm_object *o = from->k[k].o[i];
+		struct sm_object *n = sm_image_add(to, k, o->id);
+
+		if (!n)
+			return false;
+		for (uint16_t p = 0; p < c->n_props; p++)
+			if (p != kinds[k].key && !cim_is_null(&o->v[p]) &&
+			    !cim_value_dup(to->a, &o->v[p], &n->v[p]))
+				return false;
+	}
+	return true;
+}
+
+int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, uint32_t which_kinds,
+		   uint32_t which_assocs, size_t bytes, struct sm_image **ret, struct err *e)
+{
+	AUTO(sm_image) img = sm_image_new(bytes);
+	const struct sm_image *of[SM_N_KINDS];
+	int r;
+
+	for (int k = 0; k < SM_N_KINDS; k++) {
+		of[k] = which_kinds >> k & 1 ? renewed : old;
+		if (!copy_objects(img, of[k], (enum sm_kind)k))
+			return err_set(e, -E2BIG,
+				       "the provider's objects need more memory than allowed");
+	}
+	for (int a = 0; a < SM_N_ASSOCS; a++) {
+		const struct sm_image *from = which_assocs >> a & 1 ? renewed : old;
+
+		for (uint32_t i = 0; i < from->l[a].n; i++) {
+			uint32_t end[2];
+			int found = 0;
+
+			for (int x = 0; x < 2; x++) {
+				enum sm_kind k = assocs[a].end[x];
+				const struct sm_object *o = from->k[k].o[from->l[a].l[i].end[x]];
+
+				/* the number is the same where the object came from */
+				if (of[k] != from)
+					o = sm_image_find(of[k], k, o->id, o->id_len);
+				if (!o)
+					break;
+				end[x] = o->num;
+				found++;
+			}
+			if (found == 2)
+				sm_image_link(img, (enum sm_assoc)a, end[0], end[1]);
+		}
+	}
+	r = sm_image_finish(img, e);
+	if (r < 0)
+		return r;
+	*ret = take(img);
+	return 0;
+}
+
 /* ---- keeping ---- */
 
 /*

@@ -98,6 +98,14 @@ void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint3
  * links said twice.  Returns how many objects were dropped; -E2BIG when the image was full. */
 int sm_image_finish(struct sm_image *img, struct err *e) MUST_CHECK;
 
+/*
+ * What two readings of one provider make together: the objects of `kinds` and the links of
+ * `assocs` (bits by number) from `renewed`, the others from `old`.  A link whose end isn't there
+ * any more goes.  Both stay as they are; the result is finished.  -E2BIG.
+ */
+int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, uint32_t kinds,
+		   uint32_t assocs, size_t bytes, struct sm_image **ret, struct err *e) MUST_CHECK;
+
 /* ---- reading ---- */
 
 uint32_t sm_image_count(const struct sm_image *img, enum sm_kind k);

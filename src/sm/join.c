@@ -1189,7 +1189,8 @@ static void make_pools(struct joining *j)
 		} else if (x && (y = find(j, SRC_POOL, &l->ref[1]))) {
 			if (x->out && y->out && SRC(x, POOL, Primordial)->u)
 				sm_image_link(j->img, SM_POOL_POOL, x->out - 1, y->out - 1);
-		} else if (j->s->level >= src_kind_info(SRC_VOLUME)->level) {
+		} else if (scope_reads(&j->s->scope, SRC_VOLUME) &&
+			   scope_reads(&j->s->scope, SRC_POOL)) {
 			dangling(j, l);
 		}
 	}

@@ -11,11 +11,12 @@
 #include "base/str.h"
 #include "broker/provider.h"
 #include "gen/sm.h"
+#include "sm/scope.h"
 #include "sm/uri.h"
 #include "sm/view.h"
 
 enum { RET_DONE = 0, RET_FAILED = 1, RET_IN_PROGRESS = 2, RET_JOB = 4096 };
-enum { LEVEL_MAX = 3, SOURCE_SERVICE = 1 };
+enum { SOURCE_SERVICE = 1 };
 
 /* The parameters that both discoveries have, by their indexes. */
 struct discovery_args {
@@ -106,9 +107,9 @@ static char *dup_arg(const struct prov_call *call, int i)
 	return s ? xstrdup(s) : NULL;
 }
 
-/* Everything is checked: ask for a discovery of that level. */
+/* Everything is checked: ask for a discovery of that level, or of the objects of a type. */
 static void ask(struct prov_call *call, const struct discovery_args *d, const struct sm_uri *uri,
-		const struct sm_slot *slot, uint32_t level)
+		const struct sm_slot *slot, uint32_t level, uint32_t type)
 {
 	const struct sm_view *v = call->ctx.view;
 	struct sm_changes *c = call->changes;
@@ -121,8 +122,14 @@ static void ask(struct prov_call *call, const struct discovery_args *d, const st
 	c->user = dup_arg(call, d->user);
 	c->password = dup_arg(call, d->password);
 	c->level = level;
+	c->type = type;
 	c->job = v->next_job;
-	snprintf(c->what, sizeof(c->what), "%s of %s, level %u", d->operation, c->uri, level);
+	if (type)
+		snprintf(c->what, sizeof(c->what), "%s of %s, %s", d->operation, c->uri,
+			 scope_type_name(type));
+	else
+		snprintf(c->what, sizeof(c->what), "%s of %s, level %u", d->operation, c->uri,
+			 level);
 	snprintf(id, sizeof(id), "job:%llu", (unsigned long long)c->job);
 	set_job(call, d->job, id);
 	call->ret = RET_JOB;
@@ -134,7 +141,7 @@ static int check(struct prov_call *call, const struct discovery_args *d, const c
 		 struct sm_uri *uri, uint32_t *level)
 {
 	const char *type = text_arg(call, d->host_type);
-	uint64_t l = LEVEL_MAX;
+	uint64_t l = SCOPE_LEVEL_MAX;
 	struct err e = {0};
 
 	if (type && (str_caseeq(type, "smis-wmi") || str_caseeq(type, "host-resource"))) {
@@ -148,7 +155,7 @@ static int check(struct prov_call *call, const struct discovery_args *d, const c
 		       "hostType is none of host-resource, smis-wmi, smis-cimxml", type);
 		return 1;
 	}
-	if (uint_arg(call, d->level, &l) && l > LEVEL_MAX) {
+	if (uint_arg(call, d->level, &l) && l > SCOPE_LEVEL_MAX) {
 		answer(call, d, RET_FAILED, "discoveryLevel", "discoveryLevel must be 0, 1, 2 or 3",
 		       NULL);
 		return 1;
@@ -207,27 +214,28 @@ static enum cim_status start_discovery(struct prov_call *call)
 	if (full(call, &d, slot))
 		return CIM_OK;
 	(void)uint_arg(call, MSFT_SMStorageDiscovery_StartDiscovery_A_forceRediscovery, &force);
-	if (job) { /* it is being done */
+	/* it is being done */
+	if (job && !job->type && job->level >= level && !text_arg(call, d.user)) {
 		set_job(call, d.job, job->id);
 		call->ret = RET_JOB;
 	} else if (slot && !force && !slot->stale && slot->seen_us && slot->level >= level &&
 		   !text_arg(call, d.user)) {
 		call->ret = RET_DONE; /* what the cache has is current */
 	} else {
-		ask(call, &d, &uri, slot, level);
+		ask(call, &d, &uri, slot, level, SCOPE_FULL);
 	}
 	return CIM_OK;
 }
 
-/* partialDiscoveryType: the level at which those objects are read; -1: none that a block
- * storage provider has. */
-static const int8_t type_levels[] = {
-	3,                         /* Full */
-	0,  1,  1,  2,  1,  1,  2, /* system, hardware id, pool, volume, endpoint, portal, group */
-	-1, -1, -1, -1, -1, -1,    /* fabric */
-	3,                         /* disk drive */
-	0,  1,                     /* provider, pool setting */
-};
+/* Which object does an ObjectId name?  Its partialDiscoveryType, 0 where there is none for its
+ * class; -1: there is no such object. */
+static int target_type_of(const struct sm_slot *slot, const char *id)
+{
+	for (int k = 0; k < SM_N_KINDS; k++)
+		if (sm_image_find(slot->image, (enum sm_kind)k, id, strlen(id)))
+			return (int)scope_type_of((enum sm_kind)k);
+	return -1;
+}
 
 static enum cim_status partial_discovery(struct prov_call *call)
 {
@@ -255,18 +263,27 @@ static enum cim_status partial_discovery(struct prov_call *call)
 		       &type);
 	(void)uint_arg(call, MSFT_SMStorageDiscovery_PartialDiscovery_A_targetObjectClassType,
 		       &target_type);
-	if (type >= ARRAY_SIZE(type_levels) || target_type >= ARRAY_SIZE(type_levels))
+	if (type > SCOPE_TYPE_MAX)
 		return answer(call, &d, RET_FAILED, "partialDiscoveryType",
-			      "partialDiscoveryType and targetObjectClassType must be 0 to 16",
-			      NULL);
-	if (type_levels[type] < 0)
+			      "partialDiscoveryType must be 0 to 16", NULL);
+	if (target_type > SCOPE_TYPE_MAX)
+		return answer(call, &d, RET_FAILED, "targetObjectClassType",
+			      "targetObjectClassType must be 0 to 16", NULL);
+	if (type && !scope_type_name((uint32_t)type))
 		return answer(call, &d, RET_FAILED, "partialDiscoveryType",
-			      "fabrics are not discovered here", NULL);
+			      "fabrics and disk drives are not discovered here", NULL);
 	if (target) { /* an ObjectId begins with its provider's name */
 		slot = sm_view_slot(v, target, strcspn(target, ":"));
-		if (!slot)
+		int is = slot ? target_type_of(slot, target) : -1;
+
+		if (is < 0)
 			return answer(call, &d, RET_FAILED, "targetObjectId", "no such object",
 				      target);
+		if (target_type && (int)target_type != is)
+			return answer(call, &d, RET_FAILED, "targetObjectClassType",
+				      "targetObjectId is an object of another class", target);
+		if (!type)
+			type = (uint64_t)is;
 		if (!host)
 			host = slot->uri;
 	}
@@ -283,8 +300,8 @@ static enum cim_status partial_discovery(struct prov_call *call)
 		return answer(call, &d, RET_IN_PROGRESS, "host", "discovery already in progress",
 			      at->uri);
 	if (type)
-		level = (uint32_t)type_levels[type];
-	ask(call, &d, &uri, at, level);
+		level = scope_type_level((uint32_t)type);
+	ask(call, &d, &uri, at, level, (uint32_t)type);
 	return CIM_OK;
 }
 

@@ -169,8 +169,8 @@ static bool has_fibre_channel(const struct pass *p)
 	return false;
 }
 
-int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level, bool lean,
-	     struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
+int pass_run(const struct talk_ops *ops, void *conn, const char *interop,
+	     const struct sm_scope *scope, bool lean, struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
 	     void *ctx, struct pass_result *ret, struct err *e)
 {
 	*ret = (struct pass_result){0};
@@ -185,11 +185,22 @@ int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32
 	/* interop kinds stand in front */
 	for (int k = SRC_PROFILE + 1;
 	     k < SRC_N && src_kind_info((enum src_kind)k)->where == SRC_INTEROP; k++) {
+		done++;
+		if (!scope_reads(scope, (enum src_kind)k))
+			continue;
 		r = read_kind(&p, ret->interop, (enum src_kind)k, e);
 		if (r < 0)
 			return r;
 		if (progress)
-			progress(ctx, ++done, total);
+			progress(ctx, done, total);
+	}
+	if (!scope_reads(scope, SRC_SYSTEM)) /* all there is to read was here */
+		return 0;
+	/* the conformances name the namespaces of the systems; where there are none, these do */
+	if (!scope_reads(scope, SRC_NS) && !harvest_count(h, SRC_CONFORMS)) {
+		r = read_kind(&p, ret->interop, SRC_NS, e);
+		if (r < 0)
+			return r;
 	}
 	n = find_namespaces(&p, spaces);
 	bool fibre_channel = has_fibre_channel(&p);
@@ -201,7 +212,7 @@ int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32
 
 			if (ki->where != SRC_IMPL)
 				continue;
-			if (ki->level <= level &&
+			if (scope_reads(scope, (enum src_kind)k) &&
 			    (fibre_channel || (k != SRC_PEP && k != SRC_ACTIVE))) {
 				r = read_kind(&p, spaces[i], (enum src_kind)k, e);
 				if (r < 0)

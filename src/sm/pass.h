@@ -3,7 +3,7 @@
  * pass.h - one discovery pass over one provider: find its namespaces, read its classes
  *
  * Interop namespace by trying the usual names; implementation namespaces from what the profiles
- * point to; then every class of harvest.h up to a level, one whole-class enumeration each.
+ * point to; then every class of harvest.h that is in the scope, one whole-class enumeration each.
  * A class that a provider doesn't have is no error; one that it fails on is noted and makes the
  * pass incomplete, so that the caller can keep what it had before.
  *
@@ -12,6 +12,7 @@
 #pragma once
 
 #include "sm/harvest.h"
+#include "sm/scope.h"
 #include "sm/talk.h"
 
 struct pass_result {
@@ -26,6 +27,6 @@ struct pass_result {
  * wanted once only, as the keys of its path: half as much to read.  Not every provider has them
  * there; our own has.  progress may be NULL: done of total.
  */
-int pass_run(const struct talk_ops *ops, void *conn, const char *interop, uint32_t level, bool lean,
-	     struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
+int pass_run(const struct talk_ops *ops, void *conn, const char *interop,
+	     const struct sm_scope *scope, bool lean, struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
 	     void *ctx, struct pass_result *ret, struct err *e) MUST_CHECK;

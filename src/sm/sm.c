@@ -74,15 +74,19 @@ struct provider {
 	/* the rest under sm->mu */
 	char *interop, *user, *password;
 	char *new_user, *new_password; /* to be tried, and kept when they open the door */
-	uint32_t level;                /* to be read */
-	bool wanted;                   /* a pass was asked for */
-	uint64_t job;                  /* that waits for it; 0: none */
+	uint32_t level;                /* of whole passes */
+	bool wanted;                   /* a whole pass is */
+	bool asked;                    /* a client asked for a discovery: */
+	uint32_t ask_level, ask_type;  /* of that level, or of that partialDiscoveryType */
+	uint64_t job;                  /* the newest that waits for it; 0: none */
 	bool busy, gone;               /* gone: removed */
 	uint64_t due_ns;               /* next pass by itself */
 	uint64_t last_ns;              /* how long the last pass took */
 	struct sm_image *image;
 	uint32_t image_level;
 	int64_t seen_us, since_us; /* image read; failing since, 0: not tried yet */
+	int64_t part_us;           /* a part of it was read again; 0: none was */
+	const char *part;          /* which */
 	bool failed, incomplete;
 	unsigned incomplete_run;
 	char error[512];
@@ -124,20 +128,25 @@ static void slot_words(struct provider *p, struct sm_slot *slot, struct arena *a
 	const char *notes = p->notes.n ? arena_printf(a, "; %u oddities: %s", p->notes.n,
 						      p->notes.text)
 				       : "";
-	const char *busy = p->busy || p->wanted ? "discovering; " : "";
+	const char *busy = p->busy || p->wanted || p->asked ? "discovering; " : "";
+	const char *part = p->part_us ? arena_printf(a, " (%s %s)", p->part,
+						     sm_time_text(a, p->part_us))
+				      : "";
 	char *s;
 
 	if (!notes)
 		notes = "";
+	if (!part)
+		part = "";
 	if (!p->seen_us)
 		s = arena_printf(a, "%snever read%s%s", busy, p->error[0] ? ": " : "", p->error);
 	else if (slot->stale)
-		s = arena_printf(a, "%sstale: last read %s; %s%s", busy, seen,
+		s = arena_printf(a, "%sstale: last read %s%s; %s%s", busy, seen, part,
 				 p->error[0] ? p->error : "not read since the server started",
 				 notes);
 	else
-		s = arena_printf(a, "%s%s: last read %s, %s%s%s%s", busy,
-				 p->incomplete ? "incomplete" : "current", seen,
+		s = arena_printf(a, "%s%s: last read %s%s, %s%s%s%s", busy,
+				 p->incomplete ? "incomplete" : "current", seen, part,
 				 level_words[p->image_level], p->incomplete ? "; " : "",
 				 p->incomplete ? p->error : "", notes);
 	slot->status = s ? s : "";
@@ -164,7 +173,7 @@ static struct sm_view *publish(struct sm *sm)
 				      .image = sm_image_ref(p->image),
 				      .local = p->local,
 				      .stale = p->seen_us && p->failed,
-				      .busy = p->busy || p->wanted,
+				      .busy = p->busy || p->wanted || p->asked,
 				      .incomplete = p->incomplete,
 				      .level = p->image_level,
 				      .seen_us = p->seen_us};
@@ -228,22 +237,10 @@ static struct sm_job *job_copy(const struct sm_job *j)
 	return n;
 }
 
-static struct sm_job **job_at(struct sm *sm, uint64_t num)
+static void job_change(struct sm_job **at, enum sm_job_state state, unsigned percent,
+		       const char *error, int code)
 {
-	for (uint32_t i = 0; num && i < sm->n_jobs; i++)
-		if (sm->job[i]->num == num)
-			return &sm->job[i];
-	return NULL;
-}
-
-static void job_set(struct sm *sm, uint64_t num, enum sm_job_state state, unsigned percent,
-		    const char *error, int code)
-{
-	struct sm_job **at = job_at(sm, num);
 	int64_t now = clock_wall_us();
-
-	if (!at || (*at)->ended_us)
-		return;
 	struct sm_job *j = job_copy(*at);
 
 	if (j->state != state)
@@ -262,17 +259,32 @@ static void job_set(struct sm *sm, uint64_t num, enum sm_job_state state, unsign
 	*at = j;
 }
 
-static void job_new(struct sm *sm, uint64_t num, const char *provider, const char *what)
+/* All that wait for a pass of that provider: the one with that number and those before it. */
+static void job_set(struct sm *sm, const char *provider, uint64_t num, enum sm_job_state state,
+		    unsigned percent, const char *error, int code)
 {
+	for (uint32_t i = 0; i < sm->n_jobs; i++) {
+		const struct sm_job *j = sm->job[i];
+
+		if (j->num <= num && !j->ended_us && streq(j->provider, provider))
+			job_change(&sm->job[i], state, percent, error, code);
+	}
+}
+
+static void job_new(struct sm *sm, const struct sm_changes *c, const char *provider)
+{
+	uint64_t num = c->job;
 	struct sm_job *j = xcalloc(1, sizeof(*j));
 
 	j->refs = 1;
 	j->num = num;
+	j->level = c->level;
+	j->type = c->type;
 	j->state = SM_JOB_NEW;
 	j->submitted_us = j->changed_us = clock_wall_us();
 	snprintf(j->id, sizeof(j->id), "job:%llu", (unsigned long long)num);
 	snprintf(j->provider, sizeof(j->provider), "%s", provider);
-	snprintf(j->what, sizeof(j->what), "%s", what);
+	snprintf(j->what, sizeof(j->what), "%s", c->what);
 	sm->job[sm->n_jobs++] = j;
 	sm->next_job = num + 1;
 }
@@ -328,6 +340,8 @@ static struct sm_image *empty_image(const struct provider *p)
 	AUTO(harvest) h = harvest_new(1 << 20, 1);
 	struct join_source s = {
 		.provider = p->id, .uri = p->uri.text, .host = p->uri.host, .interop = p->interop};
+
+	scope_of_level(0, &s.scope);
 	struct sm_image *img = NULL;
 
 	if (join(h, &s, 1 << 20, &img, NULL) < 0)
@@ -459,7 +473,7 @@ static void progress(void *ctx, unsigned done, unsigned total)
 		return;
 	r->percent = percent;
 	pthread_mutex_lock(&sm->mu);
-	job_set(sm, r->job, SM_JOB_RUNNING, percent, NULL, 0);
+	job_set(sm, r->p->id, r->job, SM_JOB_RUNNING, percent, NULL, 0);
 	show_in(sm, PROGRESS_MS);
 	pthread_mutex_unlock(&sm->mu);
 }
@@ -470,6 +484,9 @@ struct reading {
 	char *interop, *user, *password;
 	bool trying; /* with new credentials */
 	uint32_t level;
+	struct sm_scope scope;
+	struct sm_image *old; /* of which a part is read again; NULL: all is */
+	const char *part;
 	uint64_t start_ns;
 	/* what came out */
 	int r;
@@ -484,6 +501,27 @@ static char *dup_or_null(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
+/* What is this pass to read?  With mu held. */
+static void choose_scope(struct reading *rd, const struct provider *p)
+{
+	bool current = p->seen_us && !p->failed && !p->incomplete;
+	bool part = p->asked && !p->wanted && current && clock_mono_ns() < p->due_ns;
+
+	if (part && p->ask_type && scope_type_level(p->ask_type) <= p->image_level) {
+		(void)scope_of_type(p->ask_type, &rd->scope);
+		rd->part = scope_type_name(p->ask_type);
+	} else if (part && !p->ask_type && p->ask_level < p->image_level) {
+		scope_of_level(p->ask_level, &rd->scope);
+		rd->part = level_words[p->ask_level];
+	} else { /* there is nothing that a part could be put into */
+		rd->level = p->level;
+		scope_of_level(p->level, &rd->scope);
+		return;
+	}
+	rd->level = p->image_level;
+	rd->old = sm_image_ref(p->image);
+}
+
 /* With mu held. */
 static void reading_begin(struct reading *rd, struct provider *p)
 {
@@ -493,17 +531,20 @@ static void reading_begin(struct reading *rd, struct provider *p)
 		.run = {.p = p, .job = p->job},
 		.interop = dup_or_null(p->interop),
 		.trying = p->new_user != NULL,
-		.level = p->level,
 		.start_ns = clock_mono_ns()
         };
+	choose_scope(rd, p);
 	rd->user = rd->trying ? take(p->new_user) : dup_or_null(p->user);
 	rd->password = rd->trying ? take(p->new_password) : dup_or_null(p->password);
-	p->wanted = false;
+	/* what a client asked for is part of every whole pass */
+	p->asked = false;
+	if (!rd->old)
+		p->wanted = false;
 	p->job = 0;
 	p->busy = true;
 	if (p->local && !rd->run.job)
 		return; /* read so often that nobody wants to know */
-	job_set(sm, rd->run.job, SM_JOB_RUNNING, 0, NULL, 0);
+	job_set(sm, p->id, rd->run.job, SM_JOB_RUNNING, 0, NULL, 0);
 	show_in(sm, 0);
 }
 
@@ -532,7 +573,7 @@ static void reading_run(struct reading *rd, struct provider *p)
 	rd->r = sm->c.talk->open(sm->c.talk_user, &to, &conn, &rd->e);
 	if (rd->r < 0)
 		return;
-	rd->r = pass_run(sm->c.talk, conn, rd->interop, rd->level, p->local, h, progress, &rd->run,
+	rd->r = pass_run(sm->c.talk, conn, rd->interop, &rd->scope, p->local, h, progress, &rd->run,
 			 &rd->res, &rd->e);
 	sm->c.talk->close(conn);
 	if (rd->r < 0)
@@ -541,11 +582,18 @@ static void reading_run(struct reading *rd, struct provider *p)
 				.uri = p->uri.text,
 				.host = p->uri.host,
 				.interop = rd->res.interop,
-				.level = rd->level};
+				.level = rd->level,
+				.scope = rd->scope};
 
 	if (to.turns)
 		turns_take(to.turns);
 	rd->r = join(h, &s, sm->c.provider_bytes, &rd->img, &rd->e);
+	if (rd->r == 0 && rd->old) {
+		AUTO(sm_image) part = take(rd->img);
+
+		rd->r = sm_image_merge(rd->old, part, rd->scope.kinds, rd->scope.assocs,
+				       sm->c.provider_bytes, &rd->img, &rd->e);
+	}
 	if (to.turns)
 		turns_give(to.turns);
 	rd->notes.n = harvest_notes(h, &text);
@@ -578,7 +626,24 @@ static void take_failure(struct reading *rd, struct provider *p, const char *tex
 	}
 	p->failed = true;
 	snprintf(p->error, sizeof(p->error), "%s", text);
-	job_set(p->sm, rd->run.job, SM_JOB_EXCEPTION, 100, text, CIM_ERR_FAILED);
+	job_set(p->sm, p->id, rd->run.job, SM_JOB_EXCEPTION, 100, text, CIM_ERR_FAILED);
+}
+
+static void put_image(struct reading *rd, struct provider *p)
+{
+	struct sm_image *old = p->image; /* let go of without mu */
+
+	p->image = rd->img;
+	rd->img = old;
+}
+
+/* A part of the provider was read again. */
+static void take_part(struct reading *rd, struct provider *p)
+{
+	put_image(rd, p);
+	p->part_us = clock_wall_us();
+	p->part = rd->part;
+	job_set(p->sm, p->id, rd->run.job, SM_JOB_COMPLETED, 100, NULL, 0);
 }
 
 static void take_image(struct reading *rd, struct provider *p)
@@ -586,10 +651,8 @@ static void take_image(struct reading *rd, struct provider *p)
 	if (p->failed || !p->seen_us)
 		log_info(sm, "provider %s read: %u objects in %u ms", p->uri.text, rd->res.objects,
 			 (unsigned)(p->last_ns / 1000000));
-	struct sm_image *old = p->image; /* let go of without mu */
-
-	p->image = rd->img;
-	rd->img = old;
+	put_image(rd, p);
+	p->part_us = 0;
 	p->image_level = rd->level;
 	p->seen_us = clock_wall_us();
 	p->since_us = 0;
@@ -604,9 +667,9 @@ static void take_image(struct reading *rd, struct provider *p)
 	}
 	/* an incomplete pass shows its objects, and the job says what is missing */
 	if (p->incomplete)
-		job_set(p->sm, rd->run.job, SM_JOB_EXCEPTION, 100, p->error, CIM_ERR_FAILED);
+		job_set(p->sm, p->id, rd->run.job, SM_JOB_EXCEPTION, 100, p->error, CIM_ERR_FAILED);
 	else
-		job_set(p->sm, rd->run.job, SM_JOB_COMPLETED, 100, NULL, 0);
+		job_set(p->sm, p->id, rd->run.job, SM_JOB_COMPLETED, 100, NULL, 0);
 }
 
 /* With mu held, of which it lets go in between. */
@@ -654,11 +717,18 @@ static void provider_pass(struct provider *p)
 	p->last_ns = clock_mono_ns() - rd.start_ns;
 	bool incomplete = rd.r >= 0 && rd.res.failed, fresh = false;
 
-	p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
+	if (!rd.old)
+		p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
 	if (p->gone || atomic_load(&p->abandon)) {
-		job_set(sm, rd.run.job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
+		job_set(sm, p->id, rd.run.job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
 	} else if (rd.r < 0) {
 		take_failure(&rd, p, rd.e.text);
+	} else if (rd.old && incomplete) { /* what was there is no worse for it */
+		job_set(sm, p->id, rd.run.job, SM_JOB_EXCEPTION, 100, rd.res.why.text,
+			CIM_ERR_FAILED);
+	} else if (rd.old) {
+		take_part(&rd, p);
+		fresh = true;
 	} else if (incomplete && p->seen_us && !p->incomplete &&
 		   p->incomplete_run < INCOMPLETE_MAX) {
 		/* what was read completely isn't given up for a pass in which a class failed */
@@ -667,13 +737,15 @@ static void provider_pass(struct provider *p)
 		take_image(&rd, p);
 		fresh = true;
 	}
-	set_due(p);
+	if (!rd.old || p->failed)
+		set_due(p); /* else the next whole pass comes when it would have come */
 	show_in(sm, 0);
 	if (!p->local && fresh)
 		write_image(p);
 	pthread_mutex_unlock(&sm->mu);
 	free(rd.interop);
 	sm_image_unref(rd.img);
+	sm_image_unref(rd.old);
 	pthread_mutex_lock(&sm->mu);
 }
 
@@ -699,7 +771,7 @@ static void *provider_main(void *arg)
 	while (!sm->stopping && !p->gone) {
 		uint64_t now = clock_mono_ns();
 
-		if (!p->wanted && now < p->due_ns) {
+		if (!p->wanted && !p->asked && now < p->due_ns) {
 			wait_until(&p->wake, &sm->mu, p->due_ns);
 			continue;
 		}
@@ -846,10 +918,11 @@ static void discover(struct sm *sm, struct sm_changes *c)
 		p = provider_add(sm, c->id, &uri);
 		p->level = c->level;
 	}
-	/* what was read deeper stays: a pass never shows less than the one before */
+	/* what was read deeper stays: no pass shows less than the one before */
 	if (c->level > p->level)
 		p->level = c->level;
 	if (c->interop) {
+		p->wanted = p->wanted || (p->interop && !str_caseeq(p->interop, c->interop));
 		free(p->interop);
 		p->interop = take(c->interop);
 	}
@@ -861,9 +934,13 @@ static void discover(struct sm *sm, struct sm_changes *c)
 	}
 	(void)jobs_expire(sm);
 	sm->job = xrealloc(sm->job, ((size_t)sm->n_jobs + 1) * sizeof(struct sm_job *));
-	job_new(sm, c->job, p->id, c->what);
+	job_new(sm, c, p->id);
+	/* two that ask before the first has been begun: one whole pass for both */
+	p->wanted = p->wanted || p->asked;
+	p->asked = true;
+	p->ask_level = c->level;
+	p->ask_type = c->type;
 	p->job = c->job;
-	p->wanted = true;
 	if (!p->has_thread)
 		provider_start(p);
 	pthread_cond_signal(&p->wake);
@@ -883,7 +960,7 @@ static void forget(struct sm *sm, const char *id)
 		p->gone = true;
 		atomic_store(&p->abandon, true);
 		pthread_cond_signal(&p->wake);
-		job_set(sm, p->job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
+		job_set(sm, p->id, p->job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
 		sm->dead = xrealloc(sm->dead, ((size_t)sm->n_dead + 1) * sizeof(struct provider *));
 		sm->dead[sm->n_dead++] = p;
 		files_image_remove(sm->dir, id);

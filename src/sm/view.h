@@ -28,6 +28,7 @@ struct sm_job {
 	char id[48]; /* "job:12" */
 	char what[400], error[512];
 	enum sm_job_state state;
+	uint32_t level, type; /* discoveryLevel, partialDiscoveryType: what it reads */
 	uint16_t percent, code;                                 /* code: CIM status, 0: none */
 	int64_t submitted_us, started_us, changed_us, ended_us; /* 0: not yet */
 	char provider[24];
@@ -79,7 +80,7 @@ struct sm_changes {
 	char *id;
 	char *interop; /* NULL: find it */
 	char *user, *password;
-	uint32_t level;
+	uint32_t level, type; /* as in struct sm_job */
 	uint64_t job; /* its number */
 	char what[400];
 };

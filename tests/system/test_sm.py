@@ -159,6 +159,183 @@ def a_recorded_array_of_another_make_is_shown_in_full():
     check(c.enum("MSFT_SMStorageHardwareID"), [])
 
 
+# what is read on the way to the systems, whatever is asked for
+WAY = {"CIM_RegisteredProfile", "CIM_ElementConformsToProfile", "CIM_ComputerSystem"}
+LEVEL_0 = WAY | {"CIM_ObjectManager", "CIM_ObjectManagerCommunicationMechanism", "CIM_Namespace",
+                 "CIM_SoftwareIdentity", "CIM_ElementSoftwareIdentity", "CIM_PhysicalPackage",
+                 "CIM_SystemPackaging", "CIM_InstalledSoftwareIdentity",
+                 "CIM_ProtocolControllerMaskingCapabilities", "CIM_StorageConfigurationCapabilities",
+                 "CIM_ReplicationServiceCapabilities", "CIM_iSCSIConfigurationCapabilities",
+                 "CIM_StorageClientSettingData", "CIM_ElementCapabilities"}
+ENDPOINTS = {"CIM_SCSIProtocolEndpoint", "CIM_TCPProtocolEndpoint", "CIM_IPProtocolEndpoint",
+             "CIM_BindsTo"}
+POOLS = {"CIM_StoragePool", "CIM_HostedStoragePool", "CIM_StorageCapabilities",
+         "CIM_ElementCapabilities", "CIM_StorageSetting",
+         "CIM_StorageSettingsAssociatedToCapabilities", "CIM_AllocatedFromStoragePool"}
+LEVEL_1 = LEVEL_0 | ENDPOINTS | POOLS | {"CIM_NetworkPort", "CIM_DeviceSAPImplementation",
+                                         "CIM_ElementSettingData", "CIM_StorageHardwareID"}
+VIEWS = {"CIM_SCSIProtocolController", "CIM_ProtocolControllerForUnit", "CIM_SAPAvailableForElement",
+         "CIM_AuthorizedPrivilege", "CIM_AuthorizedTarget", "CIM_AuthorizedSubject"}
+LEVEL_2 = LEVEL_1 | VIEWS | {"CIM_StorageVolume", "CIM_ConcreteJob", "CIM_AffectedJobElement"}
+# classes that are tried where the first answer had nothing
+ALTERNATIVES = {"CIM_iSCSIProtocolEndpoint", "CIM_EthernetPort"}
+PARTS = {
+    1: WAY | {"CIM_PhysicalPackage", "CIM_SystemPackaging", "CIM_SoftwareIdentity",
+              "CIM_InstalledSoftwareIdentity"},
+    2: WAY | {"CIM_StorageHardwareID", "CIM_StorageClientSettingData", "CIM_ElementSettingData"},
+    3: WAY | POOLS,
+    4: WAY | {"CIM_StorageVolume", "CIM_StorageSetting", "CIM_ElementSettingData",
+              "CIM_StoragePool", "CIM_AllocatedFromStoragePool"},
+    5: WAY | ENDPOINTS | {"CIM_NetworkPort", "CIM_DeviceSAPImplementation"},
+    6: WAY | ENDPOINTS,
+    7: WAY | VIEWS | {"CIM_SCSIProtocolEndpoint", "CIM_StorageVolume", "CIM_StorageHardwareID"},
+    15: {"CIM_RegisteredProfile", "CIM_ObjectManager", "CIM_Namespace", "CIM_SoftwareIdentity",
+         "CIM_ObjectManagerCommunicationMechanism", "CIM_ElementSoftwareIdentity"},
+    16: WAY | {"CIM_StorageSetting", "CIM_StorageSettingsAssociatedToCapabilities",
+               "CIM_StorageCapabilities", "CIM_ElementCapabilities", "CIM_StoragePool"},
+}
+SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSystemCapabilities",
+         "MSFT_SMEndpoint", "MSFT_SMiSCSIPortalEndpoint", "MSFT_SMStorageGroup",
+         "MSFT_SMStorageHardwareID", "MSFT_SMPool", "MSFT_SMPoolSetting", "MSFT_SMStorageVolume")
+LINKS = ("MSFT_SMProviderToSystem", "MSFT_SMSystemToCapabilities", "MSFT_SMSystemToEndpoint",
+         "MSFT_SMSystemToPool", "MSFT_SMSystemToStorageGroup", "MSFT_SMSystemToStorageHardwareID",
+         "MSFT_SMEndpointToiSCSIPortal", "MSFT_SMStorageGroupToEndpoint",
+         "MSFT_SMStorageGroupToStorageVolume", "MSFT_SMStorageGroupToStorageHardwareID",
+         "MSFT_SMPoolToVolume", "MSFT_SMPoolToSetting", "MSFT_SMPrimordialPoolToConcretePool")
+
+
+def all_of(url):
+    """Everything a provider shows, to be compared; {class: [what it says]}."""
+    pre = prefix(url)
+    out = {cls: sorted(repr(sorted(i.items(), key=lambda kv: kv[0])) for i in of(url, cls))
+           for cls in SHOWN if cls != "MSFT_SMWbemService"}
+    for cls in LINKS:
+        out[cls] = sorted(repr((l["Parent"], l["Child"])) for l in c.enum(cls)
+                          if pre in repr(l["Child"]))
+    return out
+
+
+def part(url, kind, ok=True, **more):
+    r, out = start("PartialDiscovery", host=url, partialDiscoveryType=kind, **more)
+    check(r, 4096, f"PartialDiscovery {kind}")
+    j = job_done(out["Job"])
+    if ok:
+        check((j["JobState"], j["ErrorDescription"]), (7, None), f"PartialDiscovery {kind}")
+    return j
+
+
+@test
+def each_level_reads_what_it_says_and_no_more():
+    for level, classes in ((0, LEVEL_0), (1, LEVEL_1), (2, LEVEL_2), (3, LEVEL_2)):
+        p = replay.Provider()
+        for forced in (False, True):
+            p.requests.clear()
+            r, out = start(host=p.url, discoveryLevel=level, forceRediscovery=forced)
+            check(r, 4096)
+            check(job_done(out["Job"])["JobState"], 7)
+            check({cls for _, cls in p.requests} - ALTERNATIVES, classes, f"level {level}")
+        check(of(p.url, "MSFT_SMSystem")[0]["CacheLevel"], level)
+        check(len(of(p.url, "MSFT_SMEndpoint")), 1 if level else 0)
+        check(len(of(p.url, "MSFT_SMStorageGroup")), 1 if level > 1 else 0)
+        remove(p.url)
+    # asked for less than is known already: reads that much again, and takes nothing away
+    p = replay.Provider()
+    discover(p.url)
+    before = all_of(p.url)
+    for level, classes in ((0, LEVEL_0), (1, LEVEL_1)):
+        p.requests.clear()
+        r, out = start(host=p.url, discoveryLevel=level, forceRediscovery=True)
+        check(job_done(out["Job"])["JobState"], 7)
+        check({cls for _, cls in p.requests} - ALTERNATIVES, classes, f"level {level} again")
+        check(all_of(p.url), before)
+    remove(p.url)
+
+
+@test
+def a_partial_discovery_reads_what_it_names_and_no_more():
+    p = replay.Provider()
+    discover(p.url)
+    before = all_of(p.url)
+    for kind, classes in PARTS.items():
+        p.requests.clear()
+        part(p.url, kind)
+        check({cls for _, cls in p.requests} - ALTERNATIVES, classes, f"type {kind}")
+        check(all_of(p.url), before, f"type {kind}")
+    # the object that is named says which
+    system = of(p.url, "MSFT_SMSystem")[0]["ObjectId"]
+    p.requests.clear()
+    part(None, 0, targetObjectId=system, targetObjectClassType=1)
+    check({cls for _, cls in p.requests}, PARTS[1])
+    for bad in (dict(targetObjectClassType=3), dict(targetObjectId=system[:-1] + "x"),
+                dict(targetObjectClassType=17), dict(partialDiscoveryType=14),
+                dict(partialDiscoveryType=9), dict(partialDiscoveryType=17)):
+        r, out = start("PartialDiscovery", **{"targetObjectId": system, "partialDiscoveryType": 1,
+                                              **bad})
+        check(r, 1, repr(bad))
+        check("SMMessage" in str(out["ExtendedStatus"]), True)
+    remove(p.url)
+
+
+@test
+def a_partial_discovery_changes_what_it_names_and_no_more():
+    p = replay.Provider()
+    discover(p.url)
+    for cls in ("CIM_TCPProtocolEndpoint", "CIM_StorageVolume", "CIM_StorageHardwareID"):
+        text = p.answers[(NS, cls)]
+        p.answers[(NS, cls)] = text[:text.index("<IRETURNVALUE>") + 14] + \
+            text[text.index("</IRETURNVALUE>"):]
+    for kind, classes in ((2, {"MSFT_SMStorageHardwareID", "MSFT_SMSystemToStorageHardwareID",
+                               "MSFT_SMStorageGroupToStorageHardwareID"}),
+                          (4, {"MSFT_SMStorageVolume", "MSFT_SMPoolToVolume",
+                               "MSFT_SMStorageGroupToStorageVolume"}),
+                          (6, {"MSFT_SMiSCSIPortalEndpoint", "MSFT_SMEndpointToiSCSIPortal"})):
+        before = all_of(p.url)
+        for cls in classes:
+            check(len(before[cls]) > 0, True, cls)
+        part(p.url, kind)
+        after = all_of(p.url)
+        check({cls for cls in before if after[cls] != before[cls]}, classes, f"type {kind}")
+        check([after[cls] for cls in classes], [[]] * 3 if kind != 6 else [[]] * 2)
+        check("(MSFT_SM" in status(p.url), True, status(p.url))
+    # one class fails: nothing is lost, the job says so; nobody there: marked as ever
+    p.mode, p.only = "malformed", "CIM_StoragePool"
+    before = all_of(p.url)
+    j = part(p.url, 3, ok=False)
+    check(j["JobState"], 10)
+    check("CIM_StoragePool" in j["ErrorDescription"], True, j["ErrorDescription"])
+    check(all_of(p.url), before)
+    check(status(p.url).startswith("current"), True, status(p.url))
+    p.mode, p.only = "down", None
+    check(part(p.url, 3, ok=False)["JobState"], 10)
+    check(status(p.url).startswith("stale"), True, status(p.url))
+    # what is stale is read as a whole
+    p.mode = "fine"
+    p.requests.clear()
+    part(p.url, 6)
+    check({cls for _, cls in p.requests} - ALTERNATIVES, LEVEL_2)
+    remove(p.url)
+
+
+@test
+def a_discovery_of_more_does_not_wait_for_one_of_less_and_both_end():
+    p = replay.Provider()
+    discover(p.url)
+    p.mode, p.only = "hang", "CIM_BindsTo"
+    r, less = start("PartialDiscovery", host=p.url, partialDiscoveryType=6)
+    check(r, 4096)
+    wait_for("it to be asked", lambda: (NS, "CIM_BindsTo") in p.requests[-1:], 10)
+    r, more = start(host=p.url, discoveryLevel=3, forceRediscovery=True)
+    check(r, 4096)
+    check(more["Job"] != less["Job"], True)
+    r, same = start(host=p.url, discoveryLevel=2, forceRediscovery=True)
+    check(same["Job"], more["Job"], "that is being done")
+    p.mode = "fine"
+    p.wake.set()
+    check(job_done(less["Job"])["JobState"], 7)
+    check(job_done(more["Job"])["JobState"], 7)
+    remove(p.url)
+
+
 @test
 def bad_providers_cost_only_themselves():
     for mode in ("malformed", "truncated", "redirect", "denied", "html", "empty", "down"):

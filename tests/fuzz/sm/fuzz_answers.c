@@ -37,7 +37,7 @@ static void answer(struct harvest *h, enum src_kind k, const char *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct join_source source = {
+	struct join_source source = {
 		.provider = "p", .uri = "https://p:5989", .host = "p", .interop = "i", .level = 3};
 	AUTO(harvest) h = harvest_new(8 << 20, 10000);
 	AUTO(sm_image) img = NULL;
@@ -45,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auto_buf struct buf b = buf_of(64 << 20);
 	const char *p = (const char *)data, *end = p + size;
 
+	scope_of_level(3, &source.scope);
 	while (p < end) {
 		const char *nul = memchr(p, 0, (size_t)(end - p));
 		const char *stop = nul ? nul : end, *eol = memchr(p, '\n', (size_t)(stop - p));
@@ -56,6 +57,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (join(h, &source, 32 << 20, &img, NULL) < 0)
 		return 0;
+	/* any parts of it, put together, are as whole */
+	uint32_t kinds = (uint32_t)size * 2654435761U, assocs = kinds * 2654435761U;
+	AUTO(sm_image) merged = NULL;
+
+	if (sm_image_merge(img, img, kinds, assocs, 32 << 20, &merged, NULL) < 0)
+		abort();
+	for (int k = 0; k < SM_N_KINDS; k++)
+		if (sm_image_count(merged, (enum sm_kind)k) !=
+		    sm_image_count(img, (enum sm_kind)k))
+			abort();
+	for (int a = 0; a < SM_N_ASSOCS; a++)
+		if (sm_image_n_links(merged, (enum sm_assoc)a) !=
+		    sm_image_n_links(img, (enum sm_assoc)a))
+			abort();
 	for (int a = 0; a < SM_N_ASSOCS; a++)
 		for (uint32_t i = 0; i < sm_image_n_links(img, (enum sm_assoc)a); i++) {
 			const struct sm_assoc_info *ai = sm_assoc_info((enum sm_assoc)a);

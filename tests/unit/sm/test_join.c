@@ -46,7 +46,10 @@ static struct sm_image *joined(struct harvest *h)
 	struct sm_image *img = NULL;
 	struct err e = {0};
 
-	CHECK_INT(join(h, &source, 64 << 20, &img, &e), 0);
+	struct join_source s = source;
+
+	scope_of_level(3, &s.scope);
+	CHECK_INT(join(h, &s, 64 << 20, &img, &e), 0);
 	CHECK_STR(e.text, "");
 	return img;
 }

@@ -422,11 +422,16 @@ TEST(partial_discovery_answers_2_while_one_is_running)
 	r = discover(&w, "PartialDiscovery", "http://array2", portals);
 	CHECK_INT(r.ret, 4096);
 	CHECK_INT(discover(&w, "PartialDiscovery", "http://array2", portals).ret, 2);
-	/* StartDiscovery has no such code: it joins the one that runs */
-	struct result same = discover(&w, "StartDiscovery", "http://array2", NULL);
+	/* StartDiscovery has no such code: it comes after a part that is being read, and joins one
+	 * that reads as much */
+	static const char *const force[] = {"forceRediscovery", "true", NULL};
+	struct result more = discover(&w, "StartDiscovery", "http://array2", force);
+	struct result same = discover(&w, "StartDiscovery", "http://array2", force);
 
+	CHECK_INT(more.ret, 4096);
+	CHECK(strcmp(more.job, r.job) != 0);
 	CHECK_INT(same.ret, 4096);
-	CHECK_STR(same.job, r.job);
+	CHECK_STR(same.job, more.job);
 	world_done(&w);
 }
 
