@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/helper.h"
 #include "auth/users.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -27,6 +28,8 @@ enum {
 	MAX_WAIT_S = 30,
 	FORGET_S = 600, /* failures longer ago than that count no more */
 	DIGEST = 32,
+	PAM_S = 15, /* the helper gives up before */
+	PAM_SAY_S = 60,
 };
 
 struct account {
@@ -53,6 +56,8 @@ struct peer {
 
 struct users {
 	char *path;
+	char *pam; /* the helper's socket; NULL: nobody is asked */
+	uint64_t pam_said_ns; /* when it was last said that it does not answer */
 	pthread_mutex_t lock;
 	struct accounts accounts;
 	struct stat seen; /* of the file that accounts came from */
@@ -79,16 +84,6 @@ bool users_role_parse(const char *s, enum users_role *ret)
 		}
 	}
 	return false;
-}
-
-/* No blanks, ':' or '#': it stands in the file and in log lines.  No '(' in front: those are names
- * that the server gives itself. */
-static bool name_ok(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 0 && n <= USERS_NAME_MAX && *name != '(' && !strpbrk(name, ": \t\r\n#") &&
-	       str_utf8(name, n, NULL) && !str_has_control(name, n);
 }
 
 static void accounts_done(struct accounts *a)
@@ -212,6 +207,7 @@ void users_close(struct users *u)
 	(void)pthread_mutex_destroy(&u->lock);
 	explicit_bzero(u->key, sizeof(u->key));
 	free(u->path);
+	free(u->pam);
 	free(u);
 }
 
@@ -335,19 +331,18 @@ static bool same(const void *a, const void *b, size_t n)
 /* Does the password make that hash?  Also for a dummy setting, which it never does. */
 static bool hash_matches(const char *password, const char *hash)
 {
-	struct crypt_data *d = xcalloc(1, sizeof(*d));
-	const char *made = crypt_rn(password, hash, d, (int)sizeof(*d));
+	struct crypt_data d = {0};
+	const char *made = crypt_rn(password, hash, &d, (int)sizeof(d));
 	bool ok = made && strlen(made) == strlen(hash) && same(made, hash, strlen(hash));
 
-	explicit_bzero(d, sizeof(*d));
-	free(d);
+	explicit_bzero(&d, sizeof(d));
 	return ok;
 }
 
 /* A name that can't be an account's may be anything, a password among it: it isn't logged. */
 static const char *loggable(const char *name)
 {
-	return name_ok(name) ? name : "-";
+	return users_name_ok(name) ? name : "-";
 }
 
 static void failed(struct peer *p, uint64_t now, const char *name, const char *peer)
@@ -395,7 +390,7 @@ static enum users_answer look_up(struct users *u, const uint8_t *d, const char *
 static enum users_answer recall(struct users *u, const char *name, const char *password,
 				const char *peer, uint8_t d[static DIGEST], enum users_role *ret_role)
 {
-	bool possible = name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
+	bool possible = users_name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
 			digest(u, name, password, peer, d);
 	uint64_t now = clock_mono_ns();
 	enum users_answer answer;
@@ -422,16 +417,85 @@ enum users_answer users_recall(struct users *u, const char *name, const char *pa
 	return answer;
 }
 
+void users_use_pam(struct users *u, const char *socket)
+{
+	u->pam = xstrdup(socket);
+}
+
+bool users_is_elsewhere(struct users *u, const char *name)
+{
+	bool r;
+
+	if (!u->pam)
+		return false;
+	(void)pthread_mutex_lock(&u->lock);
+	r = !find(&u->accounts, name);
+	(void)pthread_mutex_unlock(&u->lock);
+	return r;
+}
+
+static enum users_answer ask_pam(struct users *u, const char *name, const char *password,
+				 const char *peer, enum users_role *ret_role)
+{
+	struct err e = {0};
+	uint64_t now;
+
+	switch (helper_ask(u->pam, name, password, peer, PAM_S, &e)) {
+	case HELPER_ADMIN:
+		*ret_role = USERS_ADMIN;
+		return USERS_GRANTED;
+	case HELPER_READ:
+		*ret_role = USERS_READ;
+		return USERS_GRANTED;
+	case HELPER_EXPIRED:
+		log_warn(auth, "PAM: the account or its password has expired user=%s peer=%s", name,
+			 peer);
+		return USERS_DENIED;
+	case HELPER_NO:
+		return USERS_DENIED;
+	case HELPER_ERROR:
+		break;
+	}
+	(void)pthread_mutex_lock(&u->lock);
+	now = clock_mono_ns();
+	if (!u->pam_said_ns || now - u->pam_said_ns > (uint64_t)PAM_SAY_S * 1000000000U) {
+		u->pam_said_ns = now;
+		log_error(auth, "PAM does not answer, so its accounts are not let in: %s",
+			  e.text[0] ? e.text : "the helper says that it failed; its log says why");
+	}
+	(void)pthread_mutex_unlock(&u->lock);
+	return USERS_UNAVAILABLE;
+}
+
+static enum users_answer ask_file(const char *password, const char *hash, enum users_role role,
+				  enum users_role *ret_role)
+{
+	if (!hash_matches(password, hash) || role == USERS_NOBODY)
+		return USERS_DENIED;
+	*ret_role = role;
+	return USERS_GRANTED;
+}
+
+/* Locked.  Does the file still say what it said when role was found out?  (hash: what it said
+ * then; NULL: that it does not know the name.) */
+static bool still(struct users *u, const char *name, const char *hash, enum users_role role)
+{
+	const struct account *a;
+
+	reload_if_new(u);
+	a = find(&u->accounts, name);
+	return hash ? a && a->role == role && streq(a->hash, hash) : !a && !u->bad;
+}
+
 enum users_answer users_check(struct users *u, const char *name, const char *password,
 			      const char *peer, enum users_role *ret_role)
 {
 	enum users_role role = USERS_NOBODY;
 	const struct account *a;
 	enum users_answer answer;
+	auto_free char *hash = NULL;
 	uint8_t d[DIGEST];
 	uint64_t now;
-	char *hash;
-	bool ok;
 
 	(void)pthread_mutex_lock(&u->lock);
 	answer = recall(u, name, password, peer, d, ret_role);
@@ -442,20 +506,20 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
 	a = find(&u->accounts, name);
 	if (a && *a->hash != '!')
 		role = a->role;
-	hash = xstrdup(role != USERS_NOBODY ? a->hash : u->dummy);
+	if (a || !u->pam)
+		hash = xstrdup(role != USERS_NOBODY ? a->hash : u->dummy);
 	(void)pthread_mutex_unlock(&u->lock);
 
 	/* the slow part without the lock: one guesser does not hold up the others */
-	ok = hash_matches(password, hash) && role != USERS_NOBODY;
+	answer = hash ? ask_file(password, hash, role, &role)
+		      : ask_pam(u, name, password, peer, &role);
 
 	(void)pthread_mutex_lock(&u->lock);
 	/* the account may have gone or changed in the meantime */
-	reload_if_new(u);
-	a = find(&u->accounts, name);
-	ok = ok && a && a->role == role && streq(a->hash, hash);
-	free(hash);
+	if (answer == USERS_GRANTED && !still(u, name, hash, role))
+		answer = USERS_DENIED;
 	now = clock_mono_ns();
-	if (ok) {
+	if (answer == USERS_GRANTED) {
 		struct remembered *slot = &u->remembered[d[0]];
 
 		memcpy(slot->digest, d, DIGEST);
@@ -463,12 +527,13 @@ enum users_answer users_check(struct users *u, const char *name, const char *pas
 		slot->role = role;
 		peer_of(u, peer, now)->failures = 0;
 		*ret_role = role;
-		log_info(auth, "login user=%s role=%s peer=%s", name, users_role_name(role), peer);
-	} else {
+		log_info(auth, "login user=%s role=%s peer=%s%s", name, users_role_name(role), peer,
+			 hash ? "" : " by=PAM");
+	} else if (answer == USERS_DENIED) {
 		failed(peer_of(u, peer, now), now, name, peer);
 	}
 	(void)pthread_mutex_unlock(&u->lock);
-	return ok ? USERS_GRANTED : USERS_DENIED;
+	return answer;
 }
 
 enum users_answer users_known(struct users *u, const char *name, const char *peer,
@@ -478,7 +543,7 @@ enum users_answer users_known(struct users *u, const char *name, const char *pee
 
 	(void)pthread_mutex_lock(&u->lock);
 	reload_if_new(u);
-	a = name_ok(name) ? find(&u->accounts, name) : NULL;
+	a = users_name_ok(name) ? find(&u->accounts, name) : NULL;
 	*ret_role = a ? a->role : USERS_NOBODY;
 	(void)pthread_mutex_unlock(&u->lock);
 	if (*ret_role == USERS_NOBODY)
@@ -571,7 +636,7 @@ static int change(const char *path, const char *name, enum users_role role, cons
 	struct stat st;
 	int r;
 
-	if (!name_ok(name))
+	if (!users_name_ok(name))
 		return err_set(e, -EINVAL, "'%s' is no account name: up to %d characters without "
 			       "blanks, ':', '#', and '(' in front", name, USERS_NAME_MAX);
 	if (password && (!*password || strlen(password) > USERS_PASSWORD_MAX))

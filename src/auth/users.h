@@ -8,6 +8,9 @@
  * belongs to whom the folder belongs to, also when root writes it.  A running server notices a new
  * file by itself and says in the log (room audit) what has changed.
  *
+ * Names that the file doesn't have may be asked of PAM, by way of a helper (helper.h): the file goes
+ * first, so an account in it can neither be opened nor shadowed by the host's account of that name.
+ *
  * Zero means denied: a zeroed role is nobody.
  *
  * Depends on: base, libcrypt, GnuTLS.  Threads: users_check, users_known and users_tick from any;
@@ -31,6 +34,7 @@ enum users_answer {
 	USERS_THROTTLED, /* too many failures from that peer; not even looked at */
 	USERS_GRANTED,
 	USERS_UNKNOWN,   /* of users_recall only */
+	USERS_UNAVAILABLE, /* PAM did not answer: nobody is let in, nobody is blamed */
 };
 /*
  * Is it he, and what may he do?  Slow (tens of milliseconds) the first time; a right answer is
@@ -47,6 +51,11 @@ enum users_answer users_recall(struct users *u, const char *name, const char *pa
 /* The role of somebody who has shown otherwise who he is (a verified client certificate). */
 enum users_answer users_known(struct users *u, const char *name, const char *peer,
 			      enum users_role *ret_role);
+/* Have PAM asked for names that the file does not have: socket (copied) is the helper's.  Before the
+ * first check. */
+void users_use_pam(struct users *u, const char *socket);
+/* Would users_check ask PAM for that name?  Then it takes as long as PAM's modules like. */
+bool users_is_elsewhere(struct users *u, const char *name);
 /* Look whether the file has changed; call about once a second. */
 void users_tick(struct users *u);
 
@@ -59,5 +68,7 @@ int users_passwd(const char *path, const char *name, const char *password,
 		 struct err *e) MUST_CHECK;
 int users_remove(const char *path, const char *name, struct err *e) MUST_CHECK;
 
+/* May an account be called so?  No blanks, ':' or '#', nor '(' in front. */
+bool users_name_ok(const char *name);
 const char *users_role_name(enum users_role r); /* "nobody", "read", "admin" */
 bool users_role_parse(const char *s, enum users_role *ret) MUST_CHECK;

@@ -4,7 +4,8 @@
  *
  * A hash takes tens of milliseconds on purpose.  On the threads that serve clients, a flood of
  * logins would keep everybody else waiting; here it keeps only other logins waiting, and those
- * of one address not those of the others for long.
+ * of one address not those of the others for long.  Names of which PAM is asked have threads of
+ * their own: its modules may take as long as they like, and accounts of the file don't wait for them.
  *
  * Depends on: base, auth.  Threads: login_ask from any.
  */
@@ -22,10 +23,11 @@ struct login {
 	enum users_answer answer;
 	enum users_role role;
 	struct login *next_;
+	uint64_t asked_ns_, due_ns_;
 };
 
-/* users is borrowed. */
-struct logins *logins_new(struct users *users);
+/* users is borrowed.  pam: users may ask PAM. */
+struct logins *logins_new(struct users *users, bool pam);
 /* All who asked have been answered: stop what asks before. */
 void logins_free(struct logins *l);
 /* false: too many are waiting, in all or of that address; done is not called. */

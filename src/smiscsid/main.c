@@ -363,6 +363,8 @@ static int start(struct daemon *d, struct err *e)
 		r = store_open(d->state, &d->store, e);
 	if (r == 0)
 		r = users_open(d->users_path, &d->users, e);
+	if (r == 0 && *d->options.pam)
+		users_use_pam(d->users, d->options.pam);
 	if (r == 0 && d->options.https.n)
 		r = make_cert(d, e);
 	if (r == 0)

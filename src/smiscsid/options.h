@@ -29,7 +29,7 @@ struct options_list {
 enum options_engine { ENGINE_USER, ENGINE_FAKE };
 
 struct options {
-	char *config, *state, *naming_authority, *target, *log_level, *client_ca;
+	char *config, *state, *naming_authority, *target, *log_level, *client_ca, *pam;
 	char *provider_authorities, *provider_certificate, *provider_key;
 	struct options_list http, https, portal;
 	enum options_engine engine;

@@ -100,7 +100,7 @@ static void login_done(void *ctx)
 static enum access grant(struct prov_caller *who, const char *user, enum users_answer a,
 			 enum users_role role)
 {
-	if (a == USERS_THROTTLED)
+	if (a == USERS_THROTTLED || a == USERS_UNAVAILABLE)
 		return ACCESS_LATER;
 	if (a != USERS_GRANTED)
 		return ACCESS_DENIED;
@@ -110,7 +110,41 @@ static enum access grant(struct prov_caller *who, const char *user, enum users_a
 	return ACCESS_GRANTED;
 }
 
-/* login: to have it checked elsewhere if that takes long; NULL: here. */
+/* Somebody who has to come again, by when he is known. */
+struct passer_by {
+	struct login login;
+	char *user, *password, *peer;
+};
+
+static void passed_by(void *ctx)
+{
+	struct passer_by *p = ctx;
+
+	explicit_bzero(p->password, strlen(p->password));
+	free(p->user);
+	free(p->password);
+	free(p->peer);
+	free(p);
+}
+
+static void ask_in_passing(struct server *s, const char *user, const char *password,
+			   const char *peer)
+{
+	struct passer_by *p = xcalloc(1, sizeof(*p));
+
+	p->user = xstrdup(user);
+	p->password = xstrdup(password);
+	p->peer = xstrdup(peer);
+	p->login = (struct login){.user = p->user,
+				  .password = p->password,
+				  .peer = p->peer,
+				  .done = passed_by,
+				  .ctx = p};
+	if (!logins_ask(s->logins, &p->login))
+		passed_by(p);
+}
+
+/* login: to have it checked elsewhere if that takes long; NULL: here, but never PAM. */
 static enum access ask_password(struct server *s, struct http_exchange *x, struct prov_caller *who,
 				struct login *login)
 {
@@ -130,6 +164,10 @@ static enum access ask_password(struct server *s, struct http_exchange *x, struc
 					.done = login_done,
 					.ctx = x};
 		return logins_ask(s->logins, login) ? ACCESS_ASKED : ACCESS_LATER;
+	}
+	if (users_is_elsewhere(s->c.users, user)) {
+		ask_in_passing(s, user, password, peer);
+		return ACCESS_LATER;
 	}
 	if (atomic_flag_test_and_set(&s->checking)) /* one thread may be kept busy so, not all */
 		return ACCESS_LATER;
@@ -513,7 +551,7 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 	int r;
 
 	s->c = *cfg;
-	s->logins = cfg->users ? logins_new(cfg->users) : NULL;
+	s->logins = cfg->users ? logins_new(cfg->users, *o->pam != '\0') : NULL;
 	s->plans = cimxml_plans_new(smiscsi_schema.n_classes);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	for (size_t i = 0; i < o->http.n; i++)

@@ -17,8 +17,8 @@ def exposure(unit):
 
 
 @test
-def both_units_are_exposed_at_most_2_of_10():
-    for unit in ("smiscsid.service", "smiscsi-target.service"):
+def the_units_are_exposed_at_most_2_of_10():
+    for unit in ("smiscsid.service", "smiscsi-target.service", "smiscsi-pam.service"):
         level = exposure(unit)
         check(level <= 2.0, True, f"{unit} has {level}")
 
@@ -42,6 +42,21 @@ def the_targets_service_listens_where_smiscsid_looks():
     check(os.path.dirname(where), re.search(
         r"--state (\S+)", (smi.ROOT / "packaging/smiscsid.service").read_text())[1])
     check(server.stop(), 0)
+
+
+@test
+def the_helper_for_pam_is_open_to_the_servers_user_only():
+    units = {u: (smi.ROOT / "packaging" / u).read_text()
+             for u in ("smiscsid.service", "smiscsi-pam.service", "smiscsi-pam.socket")}
+    user = re.search(r"^User=(\S+)", units["smiscsid.service"], re.M)[1]
+    socket = units["smiscsi-pam.socket"]
+    check(re.findall(r"^Listen.*|^Socket.*", socket, re.M),
+          ["ListenSequentialPacket=/run/smiscsi-pam.sock", f"SocketUser={user}",
+           f"SocketGroup={user}", "SocketMode=0600"])
+    check(f"--user {user}\n" in units["smiscsi-pam.service"], True)
+    # what test_pam.py gives the helper it runs
+    check("CapabilityBoundingSet=CAP_AUDIT_WRITE\n" in units["smiscsi-pam.service"], True)
+    check("User=" in units["smiscsi-pam.service"], False, "root, as PAM needs it")
 
 
 @test
