@@ -8,7 +8,11 @@ providers go wrong.
     p.url, p.requests                 # what was asked: (namespace, class)
 
 Modes: fine, down, malformed, truncated, wrongtypes, dangling, twice, endless, drip, redirect,
-denied, html, empty, hang.
+denied, html, empty, hang, and those of HEAVY and LYING below.
+
+    p.pull = 2                        # pull operations, two objects at a time
+
+With a client's certificate wanted: Provider(tls=(cert, key), client_ca=ca).
 """
 import base64, http.server, json, re, ssl, threading
 import smi
@@ -20,6 +24,41 @@ HEAD = ('<?xml version="1.0" encoding="utf-8"?><CIM CIMVERSION="2.0" DTDVERSION=
 TAIL = "</IMETHODRESPONSE></SIMPLERSP></MESSAGE></CIM>"
 
 
+# More than anybody can take: {mode: how the whole answer begins, what comes then for ever}.
+HEAVY = {
+    "one value": ('<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="X"><KEYBINDING '
+                  'NAME="Name"><KEYVALUE VALUETYPE="string">', "a" * 60000),
+    "one object": ('<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="X"/>'
+                   '<INSTANCE CLASSNAME="X">',
+                   '<PROPERTY NAME="p" TYPE="string"><VALUE>v</VALUE></PROPERTY>' * 1000),
+    "keys": ('<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="X">',
+             '<KEYBINDING NAME="Name"><KEYVALUE>1</KEYVALUE></KEYBINDING>' * 1000),
+    "depth": ("<IRETURNVALUE>", "<VALUE.REFERENCE>" * 4000),
+    "blanks": ("<IRETURNVALUE>", " \n" * 30000),
+    "comment": ("<!-- ", "x" * 60000),
+    "name": ("<", "x" * 60000),
+    "attribute": ('<IRETURNVALUE a="', "x" * 60000),
+}
+# Whole answers that are none, or not to this question.
+LYING = {
+    "entities": '<?xml version="1.0"?><!DOCTYPE CIM [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;'
+                '&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]><CIM>&b;&c;</CIM>',
+    "another question": HEAD.replace('NAME="EnumerateInstances"', 'NAME="GetClass"') +
+                        "<IRETURNVALUE/>" + TAIL,
+    "another message": HEAD.replace("%s", "4711") + "<IRETURNVALUE/>" + TAIL,
+    "a request": '<?xml version="1.0"?><CIM CIMVERSION="2.0" DTDVERSION="2.0"><MESSAGE ID="%s" '
+                 'PROTOCOLVERSION="1.0"><SIMPLEREQ><IMETHODCALL NAME="EnumerateInstances"/>'
+                 "</SIMPLEREQ></MESSAGE></CIM>",
+    "an error without a code": HEAD + "<ERROR/>" + TAIL,
+    "an error that is no number": HEAD + '<ERROR CODE="many"/>' + TAIL,
+    "two answers": (HEAD + "<IRETURNVALUE/>" + TAIL) * 2,
+    "classes": HEAD + '<IRETURNVALUE><CLASS NAME="X"/></IRETURNVALUE>' + TAIL,
+    "control characters": HEAD + "<IRETURNVALUE>\0\x01</IRETURNVALUE>" + TAIL,
+    "no UTF-8": HEAD + '<IRETURNVALUE><VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="\udcff"/>'
+                       "</VALUE.NAMEDINSTANCE></IRETURNVALUE>" + TAIL,
+}
+
+
 def recorded():
     out = {}
     for row in json.loads((DATA / "manifest.json").read_text()):
@@ -28,10 +67,10 @@ def recorded():
 
 
 class Provider:
-    def __init__(self, tls=None, user=None, password=None, answers=None):
+    def __init__(self, tls=None, user=None, password=None, answers=None, client_ca=None):
         self.answers = answers or recorded()
         self.mode, self.only, self.user, self.password = "fine", None, user, password
-        self.requests, self.pulls = [], 0
+        self.requests, self.pull, self.contexts = [], 0, {}
         self.stop, self.wake = threading.Event(), threading.Event()
         self.addr = smi.loopback()
         outer = self
@@ -62,6 +101,9 @@ class Provider:
         if tls:
             ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             ctx.load_cert_chain(*tls)
+            if client_ca:
+                ctx.load_verify_locations(client_ca)
+                ctx.verify_mode = ssl.CERT_REQUIRED
             self.httpd.socket = ctx.wrap_socket(self.httpd.socket, server_side=True)
         threading.Thread(target=self.httpd.serve_forever, args=(0.05,), daemon=True).start()
         smi.at_end(self.end)
@@ -79,7 +121,7 @@ class Provider:
     # -- answers --
 
     def send(self, h, text, status=200, headers=()):
-        data = text.encode()
+        data = text.encode(errors="surrogateescape")
         h.send_response(status)
         h.send_header("Content-Type", 'application/xml; charset="utf-8"')
         h.send_header("CIMOperation", "MethodResponse")
@@ -103,8 +145,11 @@ class Provider:
             want = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
             if h.headers.get("Authorization") != want:
                 return self.send(h, "", 401, [("WWW-Authenticate", 'Basic realm="array"')])
-        if op.startswith("Open"):
+        if op.startswith(("Open", "Pull")) and not self.pull:
             return self.error(h, ident, 7, "no pull here")
+        if op == "PullInstancesWithPath":
+            return self.piece(h, ident, op, re.search(r'NAME="EnumerationContext"><VALUE>(\d+)',
+                                                      body).group(1))
         mode = self.mode if self.only in (None, cls) else "fine"
         if mode == "down":
             h.close_connection = True
@@ -118,13 +163,54 @@ class Provider:
             return self.send(h, "<html><body>Welcome to the array</body></html>")
         if mode == "hang":
             self.wake.wait(60)  # then as if nothing had been
+            mode = "fine"
         if not any(n == ns for n, _ in self.answers):
             return self.error(h, ident, 3, f"no namespace {ns}")
         text = self.answers.get((ns, cls))
         if text is None:
             return self.error(h, ident, 5, f"no class {cls}")
+        if mode in LYING:
+            return self.send(h, LYING[mode].replace("%s", ident))
+        if mode in HEAVY:
+            return self.heavy(h, HEAD % ident + HEAVY[mode][0], HEAVY[mode][1])
         text = re.sub(r'(<MESSAGE[^>]* ID=")[^"]*"', lambda m: m.group(1) + ident + '"', text)
+        if op == "OpenEnumerateInstances" and mode == "fine":
+            items = re.findall(r"<VALUE.NAMEDINSTANCE>.*?</VALUE.NAMEDINSTANCE>", text, re.S)
+            context = str(len(self.contexts) + 1)
+            self.contexts[context] = (ns, items)
+            return self.piece(h, ident, op, context)
         return getattr(self, "mode_" + mode)(h, text, ident)
+
+    def piece(self, h, ident, op, context):
+        """The next of an open enumeration."""
+        ns, items = self.contexts[context]
+        now, later = items[:self.pull], items[self.pull:]
+        self.contexts[context] = (ns, later)
+        local = "<LOCALNAMESPACEPATH>" + "".join(f'<NAMESPACE NAME="{n}"/>' for n in ns.split("/")) \
+            + "</LOCALNAMESPACEPATH>"
+        path = f"<INSTANCEPATH><NAMESPACEPATH><HOST>array</HOST>{local}</NAMESPACEPATH>"
+        now = [i.replace("VALUE.NAMEDINSTANCE", "VALUE.INSTANCEWITHPATH")
+               .replace("<INSTANCENAME ", path + "<INSTANCENAME ", 1)
+               .replace("<INSTANCE ", "</INSTANCEPATH><INSTANCE ", 1) for i in now]
+        end = str(not later).upper()
+        context = "" if not later else f"<VALUE>{context}</VALUE>"
+        self.send(h, (HEAD % ident).replace("EnumerateInstances", op) + "<IRETURNVALUE>" +
+                  "".join(now) + "</IRETURNVALUE>"
+                  f'<PARAMVALUE NAME="EndOfSequence" PARAMTYPE="boolean"><VALUE>{end}</VALUE>'
+                  '</PARAMVALUE><PARAMVALUE NAME="EnumerationContext" PARAMTYPE="string">'
+                  f"{context}</PARAMVALUE>" + TAIL)
+
+    def heavy(self, h, begin, more):
+        """A gigabyte and more of one thing."""
+        h.send_response(200)
+        h.send_header("Content-Type", "application/xml")
+        h.send_header("Content-Length", str(5 << 30))
+        h.end_headers()
+        h.wfile.write(begin.encode())
+        data, sent = more.encode(), 0
+        while sent < 5 << 30 and not self.stop.is_set():
+            h.wfile.write(data)
+            sent += len(data)
 
     def mode_fine(self, h, text, ident):
         self.send(h, text)

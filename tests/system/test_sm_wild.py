@@ -1,0 +1,525 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Providers in the wild: those that answer in odd ways and have to be understood all the same,
+and those that lie, flood or sit there and must cost nobody but themselves."""
+import os, pathlib, pty, re, select, signal, socket, subprocess, threading, time
+
+import replay, smi
+from cimclient import Client
+from smi import NS, SM, check, run, test, wait_for
+
+PATIENCE = 4  # --provider-timeout
+server = smi.Server(portals=1, engine="fake",
+                    args=["--provider-timeout", str(PATIENCE)]).start()
+calm = smi.Server(portals=1, engine="fake").start()
+c = Client(server.addr, server.http, SM)
+service = c.names("MSFT_SMStorageDiscovery")[0]
+
+
+def start(**p):
+    return c.invoke(service, "StartDiscovery", forceRediscovery=True, **p)
+
+
+def ended(out, seconds=30):
+    return wait_for("the job to end", lambda: (lambda j: j["JobState"] >= 7 and j)(
+        c.get(out["Job"])), seconds)
+
+
+def discover(url, ok=True, **p):
+    r, out = start(host=url, **p)
+    check(r, 4096, url)
+    j = ended(out)
+    if ok:
+        check((j["JobState"], j["ErrorDescription"]), (7, None), url)
+    return j
+
+
+def provider(url):
+    return next((p for p in c.enum("MSFT_SMProvider") if p["URI"] == url), None)
+
+
+def of(url, cls):
+    pre = provider(url)["ObjectId"].split(":")[0] + ":"
+    return [i for i in c.enum(cls) if i["ObjectId"].startswith(pre)]
+
+
+def status(url):
+    pre = provider(url)["ObjectId"].split(":")[0]
+    return next(d["Status"] for d in c.enum("MSFT_SMDiscovery") if d["DiscoveryId"] == pre)
+
+
+def remove(url):
+    check(c.invoke(provider(url).path, "Remove", ns=SM)[0], 0)
+
+
+def items(p, ns, cls):
+    return re.findall(r"<VALUE.NAMEDINSTANCE>.*?</VALUE.NAMEDINSTANCE>", p.answers[(ns, cls)], re.S)
+
+
+def say(p, ns, cls, instances):
+    """Let a provider say these instances of a class."""
+    p.answers[(ns, cls)] = replay.HEAD + "<IRETURNVALUE>" + "".join(instances) + \
+        "</IRETURNVALUE>" + replay.TAIL
+
+
+def change(p, ns, cls, old, new, count=None):
+    text = p.answers[(ns, cls)]
+    check(len(re.findall(old, text)) > 0, True, f"{cls} has {old}")
+    p.answers[(ns, cls)] = re.sub(old, new, text, count=count or 0)
+
+
+def prop(name, value, t="string"):
+    return f'<PROPERTY NAME="{name}" TYPE="{t}"><VALUE>{value}</VALUE></PROPERTY>'
+
+
+# -- odd, but to be understood: each row is what one make of array does --
+
+@test
+def the_interop_namespace_is_found_by_whichever_usual_name_it_has():
+    for name in ("root/interop", "root/PG_InterOp", "pg_interop", "root/cimv2", "root"):
+        answers = {(name if ns == "interop" else ns, cls): text.replace(
+            'NAMESPACE NAME="interop"', '"'.join(['NAMESPACE NAME=', name, '']))
+            for (ns, cls), text in replay.recorded().items()}
+        p = replay.Provider(answers=answers)
+        discover(p.url)
+        check(provider(p.url)["InteropNamespace"].lower(), name.lower())
+        check(len(of(p.url, "MSFT_SMEndpoint")), 1, name)
+        remove(p.url)
+    # one that nobody would guess is there for who names it
+    answers = {("vendor/x" if ns == "interop" else ns, cls): text
+               for (ns, cls), text in replay.recorded().items()}
+    p = replay.Provider(answers=answers)
+    check(discover(p.url, ok=False)["JobState"], 10)
+    discover(p.url, interopNamespace="vendor/x")
+    check(provider(p.url)["InteropNamespace"], "vendor/x")
+    discover(p.url)  # remembered
+    remove(p.url)
+
+
+@test
+def a_provider_with_pull_operations_is_read_in_pieces():
+    p, plain = replay.Provider(), replay.Provider()
+    p.pull = 1
+    discover(p.url)
+    discover(plain.url)
+    check(len(p.contexts) > 20, True, "enumerations were opened")
+    check(any(len(l) == 0 for _, l in p.contexts.values()), True, "and read to their end")
+    for cls in ("MSFT_SMEndpoint", "MSFT_SMiSCSIPortalEndpoint", "MSFT_SMStorageVolume",
+                "MSFT_SMPool", "MSFT_SMStorageGroup", "MSFT_SMStorageHardwareID"):
+        hidden = ("ObjectId", "ManagementServer")
+        a, b = (sorted(repr({k: v for k, v in i.items() if k not in hidden}) for i in of(u, cls))
+                for u in (p.url, plain.url))
+        check(a, b, cls)
+        check(len(a) > 0, True, cls)
+    remove(p.url)
+    remove(plain.url)
+
+
+@test
+def an_object_manager_that_is_missing_and_a_namespace_that_is_not_listed_do_no_harm():
+    p = replay.Provider()
+    say(p, "interop", "CIM_ObjectManager", [])
+    say(p, "interop", "CIM_Namespace", [])
+    say(p, "interop", "CIM_ObjectManagerCommunicationMechanism", [])
+    discover(p.url)
+    check(provider(p.url)["ElementName"], None)
+    check(len(of(p.url, "MSFT_SMSystem")), 1)
+    check(len(of(p.url, "MSFT_SMEndpoint")), 1)
+    # nor do conformances that are missing: systems say themselves that they are storage
+    say(p, "interop", "CIM_ElementConformsToProfile", [])
+    discover(p.url)
+    check(len(of(p.url, "MSFT_SMSystem")), 1)
+    check(len(of(p.url, "MSFT_SMEndpoint")), 1)
+    remove(p.url)
+
+
+@test
+def keys_with_the_wrong_valuetype_and_references_to_superclasses_still_meet():
+    p = replay.Provider()
+    for cls in ("CIM_BindsTo", "CIM_DeviceSAPImplementation", "CIM_SAPAvailableForElement"):
+        change(p, NS, cls, 'VALUETYPE="string"', 'VALUETYPE="numeric"')
+        change(p, NS, cls, r'CLASSNAME="[A-Z]+_TCPProtocolEndpoint"' if cls == "CIM_BindsTo" else
+               r'CLASSNAME="([A-Z]+)_(i?SCSIProtocolEndpoint|EthernetPort)"',
+               'CLASSNAME="CIM_ServiceAccessPoint"' if cls == "CIM_BindsTo" else
+               'CLASSNAME="CIM_ManagedElement"')
+    discover(p.url)
+    e = of(p.url, "MSFT_SMEndpoint")[0]
+    check(e["Address"], "127.0.0.1")
+    check(e["NetworkAddresses"], ["020000000001"])
+    check(len(c.walk("AssociatorNames", e.path, ns=SM,
+                     AssocClass="MSFT_SMEndpointToiSCSIPortal")), 1)
+    remove(p.url)
+
+
+@test
+def zero_addresses_of_the_other_family_are_no_addresses():
+    p = replay.Provider()
+    change(p, NS, "CIM_IPProtocolEndpoint", r'(<PROPERTY[^>]*NAME="IPv4Address")',
+           prop("IPv6Address", "0:0:0:0:0:0:0:0") + r"\1", 1)
+    discover(p.url)
+    portal = of(p.url, "MSFT_SMiSCSIPortalEndpoint")[0]
+    check((portal["IPv4Address"], portal["IPv6Address"]), ("127.0.0.1", None))
+    remove(p.url)
+
+
+@test
+def several_nics_below_one_address_are_one_portal_and_one_endpoint():
+    p = replay.Provider()
+    port = items(p, NS, "CIM_EthernetPort")[0]
+    link = items(p, NS, "CIM_DeviceSAPImplementation")[0]
+    device = re.search(r'NAME="DeviceID"><KEYVALUE[^>]*>([^<]*)', port)[1]
+    say(p, NS, "CIM_EthernetPort", [port, port.replace(device, device + "b")])
+    say(p, NS, "CIM_DeviceSAPImplementation", [link, link.replace(device, device + "b")])
+    discover(p.url)
+    check(len(of(p.url, "MSFT_SMiSCSIPortalEndpoint")), 1)
+    e = of(p.url, "MSFT_SMEndpoint")
+    check(len(e), 1)
+    check(e[0]["NetworkAddresses"], ["020000000001"])
+    remove(p.url)
+
+
+@test
+def a_profile_of_another_name_and_private_controllers_make_groups_all_the_same():
+    p = replay.Provider()
+    change(p, "interop", "CIM_RegisteredProfile", "iSCSI Target Ports", "FC Target Port")
+    view = next(i for i in items(p, NS, "CIM_SCSIProtocolController") if "view4" in i)
+    # a vendor's own class, its own key format, no NameFormat
+    own = re.sub(r'CLASSNAME="[^"]*SCSIProtocolController"', 'CLASSNAME="Symm_LunMaskingSCSIPC"', view)
+    own = re.sub(r'<PROPERTY NAME="NameFormat".*?</PROPERTY>', "", own)
+    say(p, NS, "CIM_SCSIProtocolController",
+        [i for i in items(p, NS, "CIM_SCSIProtocolController") if "view4" not in i] + [own])
+    discover(p.url)
+    g = of(p.url, "MSFT_SMStorageGroup")
+    check([x["Identifier"] for x in g], ["view4"])
+    check(len(c.walk("AssociatorNames", g[0].path, ns=SM,
+                     AssocClass="MSFT_SMStorageGroupToStorageVolume")), 2)
+    remove(p.url)
+
+
+@test
+def pools_without_capabilities_of_their_own_have_those_of_the_service():
+    p = replay.Provider()
+    caps = ('<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="IBM_StorageCapabilities"><KEYBINDING '
+            'NAME="InstanceID"><KEYVALUE VALUETYPE="string">IBM:caps</KEYVALUE></KEYBINDING>'
+            '</INSTANCENAME><INSTANCE CLASSNAME="IBM_StorageCapabilities">' +
+            prop("InstanceID", "IBM:caps") + prop("ElementName", "all pools") +
+            prop("PackageRedundancyMax", 2, "uint16") + prop("DataRedundancyMax", 1, "uint16") +
+            "</INSTANCE></VALUE.NAMEDINSTANCE>")
+    say(p, NS, "CIM_StorageCapabilities", [caps])
+    discover(p.url)
+    check([x["PackageRedundancyMax"] for x in of(p.url, "MSFT_SMPool")], [2, 2])
+    remove(p.url)
+
+
+@test
+def what_a_system_is_made_of_comes_from_its_package_and_its_software():
+    p = replay.Provider()
+    system = re.search(r"<INSTANCENAME.*?</INSTANCENAME>",
+                       items(p, NS, "CIM_ComputerSystem")[0], re.S)[0]
+
+    def named(cls, keys, body=""):
+        names = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE>'
+                        "</KEYBINDING>" for k, v in keys.items())
+        name = f'<INSTANCENAME CLASSNAME="{cls}">{names}</INSTANCENAME>'
+        return name, f'<VALUE.NAMEDINSTANCE>{name}<INSTANCE CLASSNAME="{cls}">' + "".join(
+            prop(k, v) for k, v in keys.items()) + body + "</INSTANCE></VALUE.NAMEDINSTANCE>"
+
+    def tied(cls, a, a_name, b, b_name):
+        refs = "".join(f'<KEYBINDING NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE></KEYBINDING>'
+                       for k, v in ((a, a_name), (b, b_name)))
+        props = "".join(f'<PROPERTY.REFERENCE NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE>'
+                        "</PROPERTY.REFERENCE>" for k, v in ((a, a_name), (b, b_name)))
+        return (f'<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="{cls}">{refs}</INSTANCENAME>'
+                f'<INSTANCE CLASSNAME="{cls}">{props}</INSTANCE></VALUE.NAMEDINSTANCE>')
+
+    name, package = named("CIM_Chassis", {"CreationClassName": "CIM_Chassis", "Tag": "ch 1"},
+                          prop("Manufacturer", "Example Storage") + prop("Model", "X 100") +
+                          prop("SerialNumber", "0815"))
+    soft_name, soft = named("CIM_SoftwareIdentity", {"InstanceID": "fw"},
+                            prop("VersionString", "7.2.1"))
+    say(p, NS, "CIM_PhysicalPackage", [package])
+    say(p, NS, "CIM_SystemPackaging",
+        [tied("CIM_ComputerSystemPackage", "Antecedent", name, "Dependent", system)])
+    say(p, NS, "CIM_SoftwareIdentity", [soft])
+    say(p, NS, "CIM_InstalledSoftwareIdentity",
+        [tied("CIM_InstalledSoftwareIdentity", "System", system, "InstalledSoftware", soft_name)])
+    discover(p.url)
+    s = of(p.url, "MSFT_SMSystem")[0]
+    check([s[k] for k in ("Manufacturer", "Model", "SerialNumber", "Tag", "FirmwareVersion")],
+          ["Example Storage", "X 100", "0815", "ch 1", "7.2.1"])
+    remove(p.url)
+
+
+# -- lies and floods --
+
+def quick():
+    at = time.monotonic()
+    c.enum("MSFT_SMiSCSIPortalEndpoint")
+    took = time.monotonic() - at
+    check(took < 2, True, f"a read took {took:.1f} s beside a provider that goes wrong")
+
+
+@test
+def an_answer_that_is_none_is_an_error_of_that_provider():
+    for mode in replay.LYING:
+        p = replay.Provider()
+        p.mode = mode
+        j = discover(p.url, ok=False)
+        check(j["JobState"], 10, mode)
+        check(bool(j["ErrorDescription"]), True, mode)
+        print(f"# {mode}: {j['ErrorDescription']}")
+        # one class only: the others are shown, and the job says which it was
+        p.mode, p.only = mode, "CIM_StorageVolume"
+        j = discover(p.url, ok=False)
+        if j["JobState"] == 10:
+            check("CIM_StorageVolume" in j["ErrorDescription"], True, j["ErrorDescription"])
+        check(len(of(p.url, "MSFT_SMEndpoint")), 1, mode)
+        quick()
+        remove(p.url)
+
+
+@test
+def a_flood_of_one_thing_is_cut_off():
+    for mode in replay.HEAVY:
+        p = replay.Provider()
+        p.mode, p.only = mode, "CIM_StorageVolume"
+        r, out = start(host=p.url)
+        quick()
+        at, spent = time.monotonic(), server.cpu()
+        j = ended(out, PATIENCE + 20)
+        print(f"# {mode}: {time.monotonic() - at:.1f} s, {server.cpu() - spent:.1f} s of a "
+              f"processor: {j['ErrorDescription']}")
+        check(j["JobState"], 10, mode)
+        remove(p.url)
+    peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(
+        f"/proc/{server.proc.pid}/status").read_text())[1])
+    print(f"# peak memory {peak // 1024} MiB")
+    check(peak < 600 * 1024, True, "the floods were not kept")
+
+
+@test
+def who_sits_there_is_left_after_the_time_he_has():
+    """Accepts and says nothing; a byte a minute; headers without end; a TLS handshake that
+    doesn't come."""
+    def serve(what):
+        s = socket.socket()
+        s.bind((smi.loopback(), 0))
+        s.listen(8)
+        kept = []
+
+        def run_():
+            try:
+                while True:
+                    conn, _ = s.accept()
+                    kept.append(conn)
+                    threading.Thread(target=what, args=(conn,), daemon=True).start()
+            except OSError:
+                pass
+        threading.Thread(target=run_, daemon=True).start()
+        smi.at_end(s.close)
+        return "%s:%d" % s.getsockname()
+
+    def silent(conn):
+        pass
+
+    def byte_a_minute(conn):
+        try:
+            for b in b"HTTP/1.1 200 OK\r\n":
+                conn.send(bytes([b]))
+                time.sleep(60)
+        except OSError:
+            pass
+
+    def headers(conn):
+        try:
+            conn.recv(65536)
+            conn.send(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                conn.send(b"X-More: " + b"x" * 1000 + b"\r\n")
+        except OSError:
+            pass
+
+    jobs = [(name, start(host=f"{scheme}://{serve(what)}")[1])
+            for name, scheme, what in (("silent", "http", silent), ("no TLS", "https", silent),
+                                       ("a byte a minute", "http", byte_a_minute),
+                                       ("headers", "http", headers))]
+    fine = replay.Provider()
+    discover(fine.url)
+    for name, out in jobs:
+        at = time.monotonic()
+        j = ended(out, PATIENCE + 15)
+        check(j["JobState"], 10, name)
+        print(f"# {name}: {j['ErrorDescription']}")
+    quick()
+    for p in c.enum("MSFT_SMProvider"):
+        if not p["ObjectId"].startswith("local:"):
+            remove(p["URI"])
+
+
+@test
+def values_of_every_size_are_shown_as_they_are_or_not_at_all():
+    long = "n" * 300000
+    p = replay.Provider()
+    change(p, NS, "CIM_ComputerSystem", '(NAME="ElementName"[^>]*><VALUE>)[^<]*', r"\g<1>" + long)
+    change(p, NS, "CIM_TCPProtocolEndpoint", '(NAME="PortNumber"[^>]*><VALUE>)[^<]*',
+           r"\g<1>99999999999999999999")
+    discover(p.url)
+    s = of(p.url, "MSFT_SMSystem")[0]
+    check(s["DisplayName"] in (long, s["Name"]), True)
+    check(of(p.url, "MSFT_SMiSCSIPortalEndpoint")[0]["PortNumber"], None)
+    check("oddities" in status(p.url), True, status(p.url))
+    remove(p.url)
+
+
+# -- jobs, cache, certificates, the command line --
+
+@test
+def a_job_tells_how_far_it_is():
+    p = replay.Provider()
+    p.mode, p.only = "hang", "CIM_StorageVolume"
+    me = Client(calm.addr, calm.http, SM)
+    _, out = me.invoke(me.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=p.url)
+    j = wait_for("the job to get on", lambda: (lambda j: j["PercentComplete"] > 20 and j)(
+        me.get(out["Job"])), 30)
+    check(j["JobState"], 4)
+    check(20 < j["PercentComplete"] < 100, True)
+    check(any("discovering; never read" in d["Status"] for d in me.enum("MSFT_SMDiscovery")), True)
+    p.wake.set()
+    j = wait_for("the job", lambda: (lambda j: j["JobState"] >= 7 and j)(me.get(out["Job"])), 30)
+    check((j["JobState"], j["PercentComplete"]), (7, 100))
+    calm.cli("sm", "remove", p.url)
+
+
+@test
+def a_damaged_cache_costs_what_was_in_it_and_nothing_else():
+    p, q = replay.Provider(), replay.Provider()
+    mine = smi.Server(portals=1, engine="fake").start()
+
+    def ask():
+        return Client(mine.addr, mine.http, SM)
+    for x in (p, q):
+        me = ask()
+        _, out = me.invoke(me.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=x.url)
+        wait_for("it to be read", lambda: ask().get(out["Job"])["JobState"] == 7)
+    files = wait_for("both caches", lambda: (lambda l: len(l) == 2 and l)(
+        sorted((mine.state / "sm").glob("*.cache"))))
+    mine.stop()
+    whole = files[0].read_bytes()
+    p.mode = q.mode = "down"
+
+    def newer(d):  # a version that isn't known yet
+        return d.replace(b"SMIMAGE1", b"SMIMAGE9")
+    damages = {"truncated": lambda d: d[:len(d) // 2], "empty": lambda d: b"",
+               "a flipped bit": lambda d: d[:700] + bytes([d[700] ^ 4]) + d[701:],
+               "noise": lambda d: os.urandom(len(d)), "a newer format": newer,
+               "something behind": lambda d: d + b"more"}
+    for name, damage in damages.items():
+        files[0].write_bytes(damage(whole))
+        mine.start()
+        check(len(ask().enum("MSFT_SMProvider")), 3, name)
+        check(len(ask().enum("MSFT_SMStorageVolume")), 3, f"{name}: the other one's are there")
+        mine.stop()
+        check("cache" in mine.errors(), True, f"{name}: {mine.errors()[-500:]}")
+    for name in ("providers", "credentials"):
+        (mine.state / "sm" / name).write_bytes(os.urandom(3000))
+        mine.start()
+        check(len([x for x in ask().enum("MSFT_SMProvider")
+                   if x["ObjectId"].startswith("local:")]), 1, name)
+        mine.stop()
+
+
+def certificate(d, name):
+    """A self-signed one for an address."""
+    key, cert = d / f"{name}.key", d / f"{name}.pem"
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+        f"/CN={name}", "-addext", f"subjectAltName=IP:{name}", "-keyout", key, "-out", cert, ok=0)
+    return cert, key
+
+
+@test
+def a_client_certificate_opens_a_provider_that_wants_one():
+    d = smi.temp_dir()
+    ours = certificate(d, "127.0.0.1")
+    real, addr = smi.loopback, smi.loopback()
+    theirs = certificate(d, addr)
+    smi.loopback = lambda: addr
+    p = replay.Provider(tls=theirs, client_ca=ours[0])
+    smi.loopback = real
+    for args, state in ((["--provider-certificate", str(ours[0]), "--provider-key", str(ours[1])], 7),
+                        ([], 10)):
+        mine = smi.Server(portals=1, engine="fake",
+                          args=["--provider-authorities", str(theirs[0]), *args]).start()
+        me = Client(mine.addr, mine.http, SM)
+        _, out = me.invoke(me.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=p.url)
+        j = wait_for("the job", lambda: (lambda j: j["JobState"] >= 7 and j)(me.get(out["Job"])), 20)
+        check(j["JobState"], state, j["ErrorDescription"])
+        mine.stop()
+
+
+def on_a_terminal(*cmd, seen=lambda text: None):
+    """(exit code, what was written) of a command with a terminal; seen: of what there is so far."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(cmd[0], [str(x) for x in cmd])
+    out, end = b"", time.monotonic() + 30
+    while time.monotonic() < end:
+        if select.select([fd], [], [], 0.2)[0]:
+            try:
+                more = os.read(fd, 4096)
+            except OSError:
+                break
+            if not more:
+                break
+            out += more
+            seen(out.decode())
+    else:
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out.decode()
+
+
+@test
+def the_command_line_shows_how_far_it_is_on_a_terminal_and_only_there():
+    p = replay.Provider()
+    p.mode, p.only = "hang", "CIM_StorageVolume"
+    smiscsi = str(smi.BUILD / "smiscsi")
+
+    def bars_of(text):
+        return re.findall(r"\r\[([#.]{40})\] +(\d+) %", text)
+
+    def go_on(text):
+        if int((bars_of(text) or [("", 0)])[-1][1]) > 20:
+            p.wake.set()
+    code, out = on_a_terminal(smiscsi, "--url", calm.url, "sm", "discover", p.url, seen=go_on)
+    check(code, 0, out)
+    bars = bars_of(out)
+    percents = [int(b[1]) for b in bars]
+    check(percents == sorted(percents), True, out)
+    check(any(20 < x < 100 for x in percents), True, out)
+    check(percents[-1], 100, out)
+    check(bars[-1][0], "#" * 40)
+    code, out, err = run(smiscsi, "--url", calm.url, "sm", "discover", p.url)
+    check((code, out, err), (0, "", ""))
+    check(p.url in calm.cli("sm", "providers"), True)
+    check("127.0.0.1" in calm.cli("sm", "portals"), True)
+    check("iqn.2026-01.example:array1,t,0x0001" in calm.cli("sm", "endpoints"), True)
+    # what fails says why, also on a terminal
+    p.mode, p.only = "down", None
+    code, out = on_a_terminal(smiscsi, "--url", calm.url, "sm", "discover", p.url)
+    check(code, 1)
+    check("discovery failed" in out, True, out)
+    calm.cli("sm", "remove", p.url)
+    check(p.url in calm.cli("sm", "providers"), False)
+    check("no provider" in calm.cli_fails("sm", "remove", p.url), True)
+
+
+@test
+def the_server_is_as_it_was():
+    wait_for("threads of removed providers to end",
+             lambda: server.usage()["smiscsid"][2] < 25, 15)
+    print(f"# {server.usage()}")
+    check(server.proc.poll(), None)
+    check(len(c.enum("MSFT_SMiSCSIPortalEndpoint")), 1)
+    check(len(c.enum("MSFT_SMProvider")), 1)
+
+
+smi.main()
