@@ -10,6 +10,7 @@ struct leaving {
 	char iqn[SAN_IQN_MAX + 1], portal[SAN_PORTAL_TEXT];
 	uint16_t tpgt;
 	uint64_t due;
+	bool blind;             /* connections can't be told */
 	struct socket_list was; /* connections at the time; later ones are none of its */
 };
 
@@ -47,8 +48,8 @@ void drain_free(struct drain *d)
 	free(d);
 }
 
-/* Established connections to a portal. */
-static void connections(const char *portal, struct socket_list *ret)
+/* Established connections to a portal; false when the network stack doesn't tell. */
+static bool connections(const char *portal, struct socket_list *ret)
 {
 	char address[SAN_ADDRESS_TEXT];
 	size_t kept = 0;
@@ -58,24 +59,26 @@ static void connections(const char *portal, struct socket_list *ret)
 
 	*ret = (struct socket_list){0};
 	if (!san_portal_parse(portal, address, &family, &port))
-		return;
+		return true;
 	if (socket_list((uint16_t)port, ret, &e) < 0) {
-		log_warn(engine, "sessions of portal %s can't be drained: %s", portal, e.text);
-		return;
+		log_info(engine, "sessions of portal %s can't be told from others: %s", portal,
+			 e.text);
+		return false;
 	}
 	for (size_t i = 0; i < ret->n; i++) {
 		if (streq(ret->v[i].local, portal))
 			ret->v[kept++] = ret->v[i];
 	}
 	ret->n = kept;
+	return true;
 }
 
 void drain_add(struct drain *d, const char *iqn, uint16_t tpgt, const char *portal, uint64_t due)
 {
 	struct leaving *x = xcalloc(1, sizeof(*x)), **at = &d->list;
 
-	connections(portal, &x->was);
-	if (x->was.n == 0) {
+	x->blind = !connections(portal, &x->was);
+	if (!x->blind && x->was.n == 0) {
 		leaving_free(x);
 		return;
 	}
@@ -163,7 +166,13 @@ static void end_all(struct drain *d, const struct leaving *x, const struct san_s
 		return;
 	shared = is_shared(d, x->portal);
 	look_round(d->look, s);
-	connections(x->portal, &now);
+	/* Better some that can come back at once through another portal than one that stays. */
+	if (x->blind || !connections(x->portal, &now)) {
+		log_info(engine, "sessions of target %s end: portal %s no longer serves it", x->iqn,
+			 x->portal);
+		look_end(d->look, x->iqn, x->tpgt, NULL);
+		return;
+	}
 	for (size_t i = 0; i < now.n; i++) {
 		if (has(&x->was, now.v[i].peer))
 			end_one(d, x, &now.v[i], shared);

@@ -28,7 +28,8 @@ enum {
 	STATS_MS = 5000,
 	STOP_MS = 30000,
 	POLL_MS = 1000,
-	POLL_SHARE = 20,    /* looking takes at most this part (1/n) of the time */
+	POLL_SHARE = 10,    /* looking takes at most this part (1/n) of the time ... */
+	POLL_MAX_MS = 5000, /* ... but is not put off longer */
 	RETRY_MS = 5000,    /* what failed is tried again */
 	CHECK_MS = 60000,   /* everything is compared, should no event have told */
 	SETTLE_MS = 200,    /* another tool's changes come in a row */
@@ -36,7 +37,7 @@ enum {
 };
 #define NS 1000000ULL
 
-enum job_kind { JOB_APPLY, JOB_REPLACE, JOB_STATS, JOB_CLEAR };
+enum job_kind { JOB_APPLY, JOB_REPLACE, JOB_LOOK, JOB_STATS, JOB_CLEAR };
 
 /* What the worker is asked for.  Freed by whichever of the two lets go last: the one that
  * waits may have given up. */
@@ -259,7 +260,7 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 		}
 	}
 	tell_portals(l, l->want, &v);
-	look_round(l->look, l->want);
+	l->poll_at = 0; /* sessions may have ended */
 }
 
 /* ---- the whole ---- */
@@ -348,6 +349,10 @@ static void run_job(struct lio_engine *l, struct job *j)
 	case JOB_REPLACE:
 		replace_all(l, j);
 		break;
+	case JOB_LOOK:
+		if (l->want)
+			look_round(l->look, l->want);
+		break;
 	case JOB_STATS:
 		if (l->want)
 			look_stats(l->look, l->want, &j->stats);
@@ -407,6 +412,16 @@ static void end_job(struct lio_engine *l, struct job *j)
 		l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_UP, .why = ""});
 }
 
+/* How long to wait when looking took so long, in ns. */
+static uint64_t pause_after(const struct lio_engine *l, uint64_t took)
+{
+	uint64_t ns = took * POLL_SHARE;
+
+	if (ns > POLL_MAX_MS * NS)
+		ns = POLL_MAX_MS * NS;
+	return ns > l->poll_ms * NS ? ns : l->poll_ms * NS;
+}
+
 static void do_what_is_due(struct lio_engine *l)
 {
 	unsigned long changes = begin_work(l);
@@ -424,9 +439,7 @@ static void do_what_is_due(struct lio_engine *l)
 		drain_run(l->drain, l->want, now);
 	if (now >= l->poll_at) {
 		look_round(l->look, l->want);
-		now = (clock_mono_ns() - now) * POLL_SHARE;
-		l->poll_at = in_ms(l->poll_ms) > clock_mono_ns() + now ? in_ms(l->poll_ms)
-								       : clock_mono_ns() + now;
+		l->poll_at = clock_mono_ns() + pause_after(l, clock_mono_ns() - now);
 	}
 	end_work(l, changes);
 }
@@ -613,6 +626,14 @@ static void lio_replace(struct engine *en, const struct san_state *s, struct eng
 	job_free(j);
 }
 
+static void lio_refresh(struct engine *en)
+{
+	struct job *j = job_new(JOB_LOOK, 0);
+
+	if (ask(lio_of(en), j, STATS_MS, NULL) == ENGINE_OK)
+		job_free(j);
+}
+
 static int lio_stats(struct engine *en, struct engine_stats *ret, struct err *e)
 {
 	struct job *j = job_new(JOB_STATS, 1);
@@ -710,6 +731,7 @@ static const struct engine_ops lio_ops = {
 	.start = lio_start,
 	.apply = lio_apply,
 	.replace = lio_replace,
+	.refresh = lio_refresh,
 	.stats = lio_stats,
 	.stop = lio_stop,
 	.free = lio_free,

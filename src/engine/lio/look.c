@@ -373,15 +373,16 @@ void look_end(struct look *l, const char *iqn, uint16_t tpgt, const char *peer_a
 	for (struct seen *x = l->sessions; x; x = x->next) {
 		struct cfs_path depth = cfs_path("iscsi/%s/tpgt_%u/acls/%s/cmdsn_depth", iqn,
 						 (unsigned)tpgt, x->facts.initiator);
-		char text[32];
+		char is[32];
 		struct err e;
 
-		if (x->tpgt != tpgt || !streq(x->iqn, iqn) || !from_address(x, peer_address))
+		if (x->tpgt != tpgt || !streq(x->iqn, iqn) ||
+		    (peer_address && !from_address(x, peer_address)))
 			continue;
-		/* Being given a queue depth, even the one it has, makes the kernel end the
-		 * initiator's sessions, and nothing else. */
-		cfs_read_line(&l->tree->cfs, depth.s, text, sizeof(text));
-		if (cfs_write(&l->tree->cfs, depth.s, text, &e) < 0)
+		/* Being given another queue depth makes the kernel end the initiator's sessions,
+		 * and nothing else; one more or less makes no difference to it. */
+		cfs_read_line(&l->tree->cfs, depth.s, is, sizeof(is));
+		if (cfs_write(&l->tree->cfs, depth.s, streq(is, "64") ? "65" : "64", &e) < 0)
 			log_warn(engine, "sessions of %s can't be ended: %s", x->facts.initiator,
 				 e.text);
 	}

@@ -32,7 +32,7 @@ enum look_who { LOOK_NOBODY, LOOK_THIS, LOOK_OTHER, LOOK_BOTH };
 /* Whose is a connection: a session's of this port, of another port's, of either? */
 enum look_who look_whose(const struct look *l, const char *iqn, uint16_t tpgt, const char *peer,
 			 const char *peer_address);
-/* Ends every session of the initiator at address with the port. */
+/* Ends every session of the initiators at an address (NULL: at any) with the port. */
 void look_end(struct look *l, const char *iqn, uint16_t tpgt, const char *peer_address);
 
 void look_stats(struct look *l, const struct san_state *s, struct engine_stats *ret);

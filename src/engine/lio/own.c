@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -78,7 +79,7 @@ static int compact(struct own *o, struct err *e)
 {
 	auto_free char *tmp = xasprintf("%s.new", o->path);
 	FILE *f = fopen(tmp, "we");
-	bool bad = !f;
+	bool bad = !f || fchmod(fileno(f), 0600) < 0;
 
 	for (size_t i = 0; f && i < o->n; i++)
 		bad = fprintf(f, "%s\n", o->v[i]) < 0 || bad;

@@ -18,6 +18,9 @@
 #define PRODUCT  "VOLUME"
 #define REVISION "0001"
 
+/* After a reboot everything differs: so many differences are told one by one. */
+enum { MENDED_SAID = 20 };
+
 struct attribute {
 	const char *path, *value;
 };
@@ -155,7 +158,8 @@ static void mend(struct tree *t, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	t->mended++;
-	log_info(engine, "the kernel differed from the configuration: %s", text);
+	if (t->mended <= MENDED_SAID)
+		log_info(engine, "the kernel differed from the configuration: %s", text);
 }
 
 static void watch(const struct tree *t, const char *path)
