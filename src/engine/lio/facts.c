@@ -149,3 +149,20 @@ bool facts_next_name(const char *text, size_t n, size_t *at, char ret[static SAN
 	}
 	return false;
 }
+
+bool facts_next_registration(const char *text, size_t *at, char *ret, size_t size)
+{
+	const char *start = strstr(text + *at, "PR_REG_START: "), *end;
+
+	if (!start)
+		return false;
+	start = strchr(start, '\n');
+	end = start ? strstr(start, "\nPR_REG_END: ") : NULL;
+	if (!end || end == start || (size_t)(end - start) > size)
+		return false;
+	start++;
+	memcpy(ret, start, (size_t)(end - start));
+	ret[end - start] = '\0';
+	*at = (size_t)(end - text) + 1;
+	return true;
+}

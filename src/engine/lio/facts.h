@@ -38,5 +38,10 @@ bool facts_session(const char *text, struct facts_session *ret) MUST_CHECK;
  * first; returns false at the end.  Names that are too long are left out. */
 bool facts_next_name(const char *text, size_t n, size_t *at, char ret[static SAN_IQN_MAX + 1]);
 
+/* The kernel's file of persistent reservations (pr/aptpl_SERIAL): one registration after the
+ * other, each as it is given back to the kernel ("name=value" a line).  at: 0 at first; false at
+ * the end, or when the rest is not whole. */
+bool facts_next_registration(const char *text, size_t *at, char *ret, size_t size);
+
 /* A counter ("17\n"); 0 when it isn't one. */
 uint64_t facts_number(const char *text);

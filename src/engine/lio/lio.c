@@ -722,6 +722,7 @@ static void lio_free(struct engine *en)
 	pthread_cond_destroy(&l->ended);
 	pthread_mutex_destroy(&l->lock);
 	free(l->tree.units_dir);
+	free(l->tree.pr_dir);
 	free(l->state_dir);
 	free(l);
 }
@@ -803,9 +804,10 @@ static void place_reservations(struct lio_engine *l)
 	    cfs_write(&l->tree.cfs, "dbroot", cfs_path("%s\n", l->state_dir).s, &e) < 0)
 		log_debug(engine, "%s", e.text);
 	cfs_read_line(&l->tree.cfs, "dbroot", is, sizeof(is));
+	pr = cfs_path("%s/pr", *is ? is : l->state_dir);
+	l->tree.pr_dir = xstrdup(pr.s);
 	if (streq(is, l->state_dir) || !*is)
 		return;
-	pr = cfs_path("%s/pr", is);
 	(void)mkdir(is, 0755);
 	(void)mkdir(pr.s, 0700);
 	log_info(engine, "persistent reservations are kept below %s, as another tool has set up",

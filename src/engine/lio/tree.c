@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #define REVISION "0001"
 
 /* After a reboot everything differs: so many differences are told one by one. */
-enum { MENDED_SAID = 20 };
+enum { MENDED_SAID = 20, RESERVATIONS_MAX = 256 << 10 };
 
 struct attribute {
 	const char *path, *value;
@@ -215,6 +216,33 @@ static bool unit_there(const struct tree *t, const char *naa)
 	return streq(enabled, "1");
 }
 
+/* Where the kernel keeps a unit's reservations that survive power loss. */
+static struct cfs_path reservations_path(const struct tree *t, const char *naa)
+{
+	return cfs_path("%s/aptpl_%s", t->pr_dir, naa);
+}
+
+/* The kernel writes them and leaves it to others to give them back; it takes them only while
+ * nobody can reach the unit. */
+static void restore_reservations(struct tree *t, const char *naa)
+{
+	struct cfs_path path = reservations_path(t, naa),
+			to = cfs_path(TREE_HBA "/%s/pr/res_aptpl_metadata", naa);
+	auto_free char *text = xcalloc(1, RESERVATIONS_MAX + 1);
+	auto_fd int fd = open(path.s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char one[CFS_VALUE];
+	struct err e;
+	size_t at = 0;
+
+	if (fd < 0 || read(fd, text, RESERVATIONS_MAX) <= 0)
+		return;
+	while (facts_next_registration(text, &at, one, sizeof(one))) {
+		if (cfs_write(&t->cfs, to.s, one, &e) < 0)
+			log_warn(engine, "a persistent reservation of volume %s is lost: %s", naa,
+				 e.text);
+	}
+}
+
 static int unit_take(struct tree *t, const struct san_state *s, const char *naa, struct err *e)
 {
 	const struct san_unit *u = san_unit_by_naa(s, naa);
@@ -225,6 +253,8 @@ static int unit_take(struct tree *t, const struct san_state *s, const char *naa,
 	mend(t, u ? "volume %s was half made" : "volume %s is no longer there", naa);
 	if (cfs_rmdir(&t->cfs, p.s, e) < 0)
 		return err_in(e, "take volume %s from the kernel", naa);
+	if (!u)
+		(void)unlink(reservations_path(t, naa).s);
 	return 0;
 }
 
@@ -287,6 +317,7 @@ static int unit_make(struct tree *t, const struct san_unit *u, const char *file,
 	for (size_t i = 3; i < ARRAY_SIZE(may); i++)
 		(void)!cfs_write(&t->cfs, cfs_path("%s/%s", p.s, may[i].path).s, may[i].value,
 				 NULL);
+	restore_reservations(t, u->naa);
 	watch(t, TREE_HBA);
 	return 0;
 }

@@ -31,6 +31,7 @@ typedef void tree_unit_fares(void *ctx, const char *naa, const char *why);
 struct tree {
 	struct cfs cfs;
 	char *units_dir;
+	char *pr_dir; /* where the kernel keeps persistent reservations */
 	struct own *own;
 	int watch; /* inotify, or -1 */
 	tree_left *left;

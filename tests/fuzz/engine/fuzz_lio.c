@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char name[SAN_IQN_MAX + 1];
+	char name[SAN_IQN_MAX + 1], registration[64];
 	auto_free char *text = xstrndup((const char *)data, size);
 	struct facts_session s;
 	struct facts_unit u;
@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n += strlen(u.file);
 	while (facts_next_name((const char *)data, size, &at, name))
 		n += strlen(name);
+	at = 0;
+	while (facts_next_registration(text, &at, registration, sizeof(registration)))
+		n += strlen(registration);
 	(void)facts_number(text);
 	return 0;
 }

@@ -173,6 +173,8 @@ static const struct part unit_parts[] = {
 	{"info",		     ""   },
 	{"udev_path",                ""   },
 	{"wwn",		      NULL },
+	{"pr",		       NULL },
+	{"pr/res_aptpl_metadata",    ""   },
 	{"attrib",		   NULL },
 	{"wwn/vpd_unit_serial",      ""   },
 	{"wwn/vendor_id",            "\n" },

@@ -103,6 +103,24 @@ TEST(names_are_told_apart_by_NUL_and_newline)
 	CHECK_STR(all, "iqn.x:two;iqn.x:one;iqn.x:three;");
 }
 
+TEST(registrations_come_one_by_one_and_whole)
+{
+	static const char text[] = "PR_REG_START: 0\na=1\nb=2\nPR_REG_END: 0\n"
+				   "PR_REG_START: 1\nc=3\nPR_REG_END: 1\nPR_REG_START: 2\nd=";
+	char one[16];
+	size_t at = 0;
+
+	CHECK(facts_next_registration(text, &at, one, sizeof(one)));
+	CHECK_STR(one, "a=1\nb=2");
+	CHECK(facts_next_registration(text, &at, one, sizeof(one)));
+	CHECK_STR(one, "c=3");
+	CHECK(!facts_next_registration(text, &at, one, sizeof(one)));
+	at = 0;
+	CHECK(!facts_next_registration(text, &at, one, 4));
+	at = 0;
+	CHECK(!facts_next_registration("PR_REG_START: 0\nPR_REG_END: 0\n", &at, one, sizeof(one)));
+}
+
 TEST(a_name_that_is_too_long_is_left_out)
 {
 	char text[512], name[SAN_IQN_MAX + 1];

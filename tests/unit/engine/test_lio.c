@@ -458,6 +458,34 @@ TEST(a_volume_whose_file_is_missing_is_told_and_never_made)
 	rig_free(&r);
 }
 
+TEST(reservations_that_survive_power_loss_are_given_back)
+{
+	struct rig r = {0};
+	auto_free char *file = NULL;
+	char naa[17], text[256];
+	FILE *f;
+
+	rig_new(&r, 0);
+	(void)snprintf(naa, sizeof(naa), "%s", san_unit(r.box.s, r.box.u1)->naa);
+	rig_end(&r, false);
+	file = xasprintf("%s/pr/aptpl_%s", r.dir, naa);
+	f = fopen(file, "w");
+	CHECK(f != NULL);
+	if (f) {
+		(void)fputs("PR_REG_START: 0\ninitiator_fabric=iSCSI\ninitiator_node=iqn.x:one\n"
+			    "PR_REG_END: 0\n",
+			    f);
+		(void)fclose(f);
+	}
+	rig_engine(&r, 0);
+	rig_replace(&r);
+	says(&r, cfs_path("core/fileio_3260/%s/pr/res_aptpl_metadata", naa).s, text);
+	CHECK_STR(text, "initiator_fabric=iSCSI");
+	/* The volume goes, and they with it. */
+	CHECK(access(file, F_OK) == 0);
+	rig_free(&r);
+}
+
 TEST(a_volume_grows_in_place)
 {
 	struct rig r = {0};
