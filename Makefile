@@ -19,7 +19,7 @@ test: ## the same for the whole test suite; ends with "N passed, N failed"
 	@tools/packages.sh build test
 	@tools/test.py
 
-soak: ## an hour of everything at once, with the address and thread sanitizers
+soak: ## an hour of everything at once and of verified reading and writing, with the address and thread sanitizers
 	@tools/packages.sh build test
 	@tools/soak.sh
 
