@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The service files keep both daemons in a strict sandbox."""
-import os, re, shutil
+import os, re, shutil, subprocess, sys
 
 import smi
 from smi import check, run, test
@@ -54,8 +54,6 @@ def the_helper_for_pam_is_open_to_the_servers_user_only():
           ["ListenSequentialPacket=/run/smiscsi-pam.sock", f"SocketUser={user}",
            f"SocketGroup={user}", "SocketMode=0600"])
     check(f"--user {user}\n" in units["smiscsi-pam.service"], True)
-    # what test_pam.py gives the helper it runs
-    check("CapabilityBoundingSet=CAP_AUDIT_WRITE\n" in units["smiscsi-pam.service"], True)
     check("User=" in units["smiscsi-pam.service"], False, "root, as PAM needs it")
 
 
@@ -92,6 +90,83 @@ def both_daemons_run_without_privileges():
     for f in [server.state, *server.state.rglob("*")]:
         check(f.stat().st_mode & 0o077, 0, f"others may not touch {f.name}")
     check(server.stop(), 0)
+
+
+def sandboxed(unit, folder):
+    return [sys.executable, str(smi.ROOT / "tests/system/sandbox.py"),
+            str(smi.ROOT / "packaging" / unit), str(folder), "65534"]
+
+
+@test
+def the_sandbox_of_the_service_file_lets_them_do_their_work():
+    if os.getuid() != 0 or run("unshare", "-m", "true")[0]:
+        raise smi.Skip("needs root and mount namespaces")
+    d, programs = smi.temp_dir(), smi.temp_dir()
+    os.chown(d, 65534, 65534)
+    programs.chmod(0o755)
+    for name in ("smiscsid", "smiscsi-target"):
+        shutil.copy(smi.BUILD / name, programs)
+    # it is there: what would be done outside of it is refused inside
+    for script, word in (
+            (f"open('{smi.ROOT}/x', 'w')", "OSError"), ("import os; os.setuid(65534)", "PermissionError"),
+            ("import socket; socket.socket(socket.AF_PACKET)", "not supported"),
+            ("import os; os.listdir('/proc/sys')", "FileNotFoundError"),
+            ("import mmap; mmap.mmap(-1, 4096, prot=7)", "PermissionError"),
+            (f"open('{d}/y', 'w'); raise SystemExit(print('Fine'))", "Fine")):
+        _, out, err = run(*sandboxed("smiscsid.service", d), "/usr/bin/env", "python3", "-ISc",
+                          script)
+        check(word in out + err, True, f"{script}: {out}{err}")
+    # each in its own, as the service manager starts them
+    state = d / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, 65534, 65534)
+    log = open(d / "target.log", "wb")
+    target = subprocess.Popen(
+        [*sandboxed("smiscsi-target.service", d), programs / "smiscsi-target", "--control",
+         state / "target.sock", "--foreground"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    smi.at_end(target.kill)
+    smi.wait_for("the target", lambda: (state / "target.sock").exists() or target.poll(), 30)
+    server = smi.Server(state=state, wrapper=sandboxed("smiscsid.service", d), auth=True)
+    server.programs = programs
+    https = smi.free_port(server.addr)
+    server.args = ["--https", f"{server.addr}:{https}"]
+    server.start()
+    check(server.target_pid(), target.pid, "that target is used")
+    for pid in (server.proc.pid, target.pid):
+        with open(f"/proc/{pid}/status") as f:
+            check(re.search(r"Seccomp:\s+(\d)", f.read())[1], "2", "filtered")
+    run(smi.BUILD / "smiscsi", "user", "add", "boss", "--role", "admin", "--state", state, ok=0,
+        input="boss-pass\n")
+    os.environ["SMISCSI_PASSWORD"] = "boss-pass"
+
+    def cli(*args):
+        return run(smi.BUILD / "smiscsi", "--url", f"https://{server.addr}:{https}", "--cacert",
+                   state / "tls/cert.pem", "--user", "boss", *args, ok=0)[1].strip()
+
+    node = cli("node", "create", "boxed")
+    cli("port", "create", "boxed", "--portal", server.portal())
+    volume = cli("volume", "create", "v", "4M")
+    cli("volume", "attach", volume, "boxed")
+    check(set(smi.iscsi_ls(server.portal())), {node})
+    url = f"iscsi://{server.portal()}/{node}/0"
+    out = run("qemu-io", "-f", "raw", "-c", "write -P 0x5a 0 1M", "-c", "flush", "-c",
+              "read -P 0x5a 0 1M", "-c", "discard 0 1M", url, ok=0)[1]
+    check("verification failed" in out, False, out)
+    plain = smi.Server().start()
+    uring = lambda pid: any("io_uring" in os.readlink(f"/proc/{pid}/fd/{f}")
+                            for f in os.listdir(f"/proc/{pid}/fd"))
+    check(uring(target.pid), uring(plain.target_pid()), "io_uring, where the kernel has it")
+    check(plain.stop(), 0)
+    check("boxed" in cli("show"), True)
+    # and again, from what it kept
+    check(server.stop(), 0)
+    server.start()
+    check("boxed" in cli("show"), True)
+    check(server.stop(), 0)
+    target.terminate()
+    check(target.wait(20), 0)
+    for text in (server.errors(), (d / "target.log").read_text(errors="replace")):
+        check(re.search("not permitted|Permission denied|error:", text) is None, True, text)
 
 
 @test

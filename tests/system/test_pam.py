@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host's accounts, through PAM itself: smiscsi-pam runs with the rights that its service file
 leaves it, in a mount namespace with accounts and PAM rules of our own; smiscsid has none at all."""
-import http.client, os, re, shutil, socket, stat, subprocess, threading, time
+import http.client, os, re, shutil, socket, stat, subprocess, sys, threading, time
 
 import smi
 from cimclient import CimError, Client, HttpError
@@ -82,8 +82,8 @@ class Helper:
             args = ("--listen", str(self.socket), *args)
         else:
             cmd = ["systemd-socket-activate", "--seqpacket", "-l", str(self.socket), *cmd,
-                   "setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all",
-                   "--bounding-set=-all,+audit_write"]
+                   sys.executable, str(smi.ROOT / "tests/system/sandbox.py"),
+                   str(smi.ROOT / "packaging/smiscsi-pam.service"), str(etc), "0"]
         cmd += [str(programs / "smiscsi-pam"), "--user", "nobody", *args]
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -178,6 +178,7 @@ def the_server_has_no_rights_and_the_helper_only_one():
         check(re.search(r"CapEff:\s+(\w+)", status)[1], want, f"capabilities of {pid}")
         check(re.search(r"CapBnd:\s+(\w+)", status)[1], want)
         check(re.search(r"NoNewPrivs:\s+(\d)", status)[1], "1")
+        check(re.search(r"Seccomp:\s+(\d)", status)[1], "0" if pid == server.proc.pid else "2")
 
 
 @test
