@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Who may: every operation as nobody, as who may read, as who may change; and what the log says of
-it."""
-import base64, http.client, os, pathlib, re, socket, threading, time
+it.  SMISCSI_TLS=1: these clients come over HTTPS."""
+import base64, http.client, os, pathlib, re, socket, ssl, threading, time
 
 import smi
 from cimclient import CimError, Client, HttpError, Path
@@ -23,14 +23,21 @@ def user(state, *args, password=None, ok=0):
                input=None if password is None else password + "\n")[2]
 
 
-server = smi.Server(portals=2, engine="fake", auth=True).start()
+server = smi.Server(portals=2, engine="fake", auth=True)
+https = smi.free_port(server.addr)
+server.args = ["--https", f"{server.addr}:{https}"]
+server.start()
+TLS = ssl.create_default_context(cafile=str(server.state / "tls/cert.pem")) \
+    if os.environ.get("SMISCSI_TLS") else None
 user(server.state, "add", READ[0], "--role", "read", password=READ[1])
 user(server.state, "add", ADMIN[0], "--role", "admin", password=ADMIN[1])
 
 
 def client(who=None, source=None, s=None, ns=NS):
+    over = TLS if s in (None, server) else None
     s = s or server
-    return Client(s.addr, s.http, ns, *(who or (None,)), source=source or smi.loopback())
+    return Client(s.addr, https if over else s.http, ns, *(who or (None,)), tls=over,
+                  source=source or smi.loopback())
 
 
 admin, reader = client(ADMIN), client(READ)
@@ -544,7 +551,7 @@ def the_server_says_how_it_wants_to_be_asked():
         return [i["AuthenticationMechanismsSupported"]
                 for i in c.enum("CIM_ObjectManagerCommunicationMechanism", "interop")]
 
-    check(mechanisms(reader), [[3]], "Basic")
+    check(mechanisms(reader), [[3], [3]], "Basic, over HTTP and HTTPS")
     check(mechanisms(client(s=smi.Server(engine="fake").start())), [[2]], "None")
 
 

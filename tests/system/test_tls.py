@@ -104,6 +104,70 @@ def plain_http_on_the_tls_port_gets_no_answer():
 
 
 @test
+def who_never_ends_his_handshake_is_closed_and_the_others_are_served():
+    s = start("--idle-time", 3)
+    user(s, "add", "boss", "--role", "admin", password="boss-pass")
+    context = trusting(s)
+
+    def served():
+        c = Client(s.addr, s.https, NS, "boss", "boss-pass", tls=context)
+        check(len(c.names(SERVICE)), 1)
+        c.conn.close()
+
+    served()
+    before = s.usage()["smiscsid"]
+    out = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=s.addr).do_handshake()
+    except ssl.SSLWantReadError:
+        hello = out.read()
+    shapes = [b"", hello[:1], hello[:len(hello) // 2], hello[:-1], hello,  # and then silence
+              b"\x16\x03\x01\xff\xff" + bytes(70000),  # a record that is too long
+              b"\x16\x03\x01\x00\x05\x01\xff\xff\xff\x00" * 50, b"\x17\x03\x03\x00\x10" + bytes(16),
+              b"\x15\x03\x03\x00\x02\x02\x00", hello * 20, os.urandom(5000)]
+    socks = []
+    for i in range(440):
+        k = socket.create_connection((s.addr, s.https), timeout=20)
+        try:
+            k.sendall(shapes[i % len(shapes)])
+        except OSError:
+            pass  # closed already
+        socks.append(k)
+        if i % 40 == 0:
+            served()
+    # and drop by drop: each is given the idle time in all, not from drop to drop
+    drop, at = socket.create_connection((s.addr, s.https), timeout=20), 0
+
+    def open_still(k):
+        k.setblocking(False)
+        try:
+            while k.recv(65536):
+                pass
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def all_closed():
+        nonlocal at
+        try:
+            drop.sendall(hello[at:at + 1])
+            at += 1
+        except OSError:
+            pass
+        return not any(map(open_still, [*socks, drop]))
+
+    wait_for("all of them to be closed", all_closed, 60)
+    check(at < len(hello), True, "the slow one was closed before he had said it all")
+    served()
+    for k in [*socks, drop]:
+        k.close()
+    wait_for("their descriptors", lambda: s.usage()["smiscsid"][1] <= before[1] + 8, 20)
+    check(s.stop(), 0)
+
+
+@test
 def curl_and_our_own_command_verify_it():
     url, pem = f"https://{server.addr}:{server.https}", server.state / "tls/cert.pem"
     curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H",
