@@ -10,7 +10,7 @@ import copy, mmap, os, pathlib, random, re, shutil, signal, struct, subprocess, 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "system"))
 import smi
 from cimclient import CimError, Client, HttpError, Path
-from initiator import Connection
+from initiator import Connection, LoginFailed
 from smi import NS, check
 
 # Real syncs are slow and prove nothing here: the shim knows what has been synced.
@@ -544,6 +544,32 @@ class Driver:
                    if a.rsplit(",", 1)[0] == p}
             d.close()
             check(got, want, f"targets at {p}")
+
+    def check_units(self):
+        """Who logs in finds the volumes that the model says, with their sizes."""
+        for alias, iqn in sorted(self.iqns.items()):
+            served = [p for a, t, p in sorted(self.m.binds) if a == alias and self.m.ports[a, t] and
+                      self.m.portals[p][1]]
+            if not served:
+                continue
+            address, number = served[0].rsplit(":", 1)
+            x = Connection(address, int(number)).login(iqn)
+            status, data, _ = x.finish(x.command(struct.pack(">BBBBBBIBB", 0xA0, 0, 0, 0, 0, 0, 4096,
+                                                             0, 0), read=4096))
+            check(status, 0, "REPORT LUNS")
+            got = {}
+            for at in range(8, 8 + struct.unpack(">I", data[:4])[0], 8):
+                for _ in range(10):  # the first answer of each is a unit attention
+                    status, capacity, _ = x.finish(x.command(b"\x25" + bytes(9), read=8,
+                                                             lun=data[at + 1]))
+                    if status == 0:
+                        break
+                last, block = struct.unpack(">II", capacity)
+                got[data[at + 1]] = (last + 1) * block
+            x.logout()
+            x.close()
+            check(got, {n: self.m.vols[v] for (a, n), v in self.m.luns.items() if a == alias},
+                  f"units of {alias}")
 
     def settle(self, what, *outcomes):
         """One of these models holds; that one goes on.  Returns which."""

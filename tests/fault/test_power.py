@@ -126,7 +126,7 @@ def smiscsid_killed_while_it_talks_to_the_target():
     n = every_call(d, [KILL], ["create_node", "create_port", "bind", "unbind", "switch_port",
                                "switch_portal", "create_portal", "attach", "grow_volume",
                                "detach", "delete_volume", "delete_port", "delete_portal",
-                               "delete_node"], each=d.check_discovery)
+                               "delete_node"], each=lambda: (d.check_discovery(), d.check_units()))
     print(f"# {n} kills")
     check(n > 100 // STEP, True, "calls")
 
@@ -161,8 +161,9 @@ def the_target_killed_at_every_call_of_every_operation():
             def agrees():
                 try:
                     d.check_discovery()
+                    d.check_units()
                     return True
-                except (AssertionError, *GONE):
+                except (AssertionError, LoginFailed, *GONE):
                     return False
 
             smi.wait_for(f"{what}: the new target to have the model",
