@@ -17,6 +17,8 @@
 enum pv_class {
 	/* array.c */
 	PV_SYSTEM,
+	/* physical.c */
+	PV_PACKAGE,
 	/* ip.c */
 	PV_NIC,
 	PV_IP,
@@ -61,6 +63,7 @@ enum pv_class {
 };
 
 enum pv_assoc {
+	PV_PACKAGING,
 	PV_NET_SYSTEM_DEVICE,
 	PV_SYSTEM_DEVICE,
 	PV_SAP_IMPLEMENTATION,
@@ -362,5 +365,5 @@ struct pv_part {
 	const struct prov_edit *edits;
 	size_t n_edits;
 };
-extern const struct pv_part pv_array, pv_ip, pv_target_ports, pv_sessions, pv_statistics,
+extern const struct pv_part pv_array, pv_physical, pv_ip, pv_target_ports, pv_sessions, pv_statistics,
 	pv_settings, pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;

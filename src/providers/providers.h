@@ -42,6 +42,8 @@ struct providers_server {
 	const char *host;                        /* the name clients know the host by */
 	const char *const *urls;                 /* of CIM-XML: "http://127.0.0.1:5988" */
 	size_t n_urls;
+	/* of the machine; NULL where it doesn't say */
+	const char *manufacturer, *model, *serial;
 	bool authenticates;                      /* false: --no-auth */
 	bool takes_certificates;                 /* of TLS clients: --client-ca */
 	uint32_t pull_timeout_max_s;             /* as the broker has it */

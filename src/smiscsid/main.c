@@ -24,6 +24,7 @@
 #include "engine/user/user.h"
 #include "gen/schema.h"
 #include "sm/sm.h"
+#include "smiscsid/machine.h"
 #include "smiscsid/model.h"
 #include "smiscsid/server.h"
 #include "smiscsid/stats.h"
@@ -49,6 +50,7 @@ struct daemon {
 	struct engine *engine;
 	struct control *control;
 	struct providers_server shown;
+	struct machine machine;
 	struct stats *stats;
 	struct model model;
 	struct sm *sm;
@@ -377,7 +379,11 @@ static int start(struct daemon *d, struct err *e)
 		r = control_wait_ready(d->control, READY_MS, e);
 	if (r < 0)
 		return r;
+	machine_read(NULL, &d->machine);
 	d->shown = (struct providers_server){
+		.manufacturer = *d->machine.manufacturer ? d->machine.manufacturer : NULL,
+		.model = *d->machine.model ? d->machine.model : NULL,
+		.serial = *d->machine.serial ? d->machine.serial : NULL,
 		.version = SMISCSI_VERSION,
 		.host = d->host,
 		.urls = (const char *const *)d->urls,

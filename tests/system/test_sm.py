@@ -5,7 +5,7 @@ make, other servers like this one, and providers that go wrong in every way we k
 import pathlib, time
 import replay, smi
 from cimclient import CimError, Client, Path
-from smi import NS, SM, check, test, wait_for
+from smi import NS, SM, check, run, test, wait_for
 
 server = smi.Server(portals=2).start()
 c = Client(server.addr, server.http, SM)
@@ -88,6 +88,37 @@ def the_local_server_is_there_when_the_server_is_ready():
         tcp = next(t for t in own.enum("CIM_TCPProtocolEndpoint")
                    if t["Name"] == f"{p['IPv4Address']}:3260")
         check(p["TCPEndpointOpStatus"], tcp["OperationalStatus"])
+
+
+@test
+def maker_and_model_of_our_own_system_come_from_the_firmware():
+    """In a mount namespace whose firmware says what the test wants."""
+    if run("unshare", "-m", "true")[0]:
+        raise smi.Skip("no mount namespaces without root")
+    d = smi.temp_dir()
+    for name, text in (("sys_vendor", "Example Machines"), ("product_name", "Box 9"),
+                       ("product_serial", "Default string")):
+        (d / name).write_text(text + "\n")
+    script = f"mount -t tmpfs none /sys/class && mkdir -p /sys/class/dmi && " \
+             f"ln -s {d} /sys/class/dmi/id && exec \"$@\""
+    mine = smi.Server(engine="fake", wrapper=["unshare", "-m", "sh", "-ec", script, "sh"]).start()
+    package = Client(mine.addr, mine.http, NS).enum("CIM_PhysicalPackage")
+    check([(p["Manufacturer"], p["Model"], p["SerialNumber"]) for p in package],
+          [("Example Machines", "Box 9", None)])
+    s = Client(mine.addr, mine.http, SM).enum("MSFT_SMSystem")[0]
+    check([s[k] for k in ("Manufacturer", "Model", "SerialNumber", "Tag")],
+          ["Example Machines", "Box 9", None, package[0]["Tag"]])
+    links = Client(mine.addr, mine.http, NS).enum("CIM_SystemPackaging")
+    check(len(links), 1)
+    # where the firmware says nothing, nothing is made up
+    check(c.enum("MSFT_SMSystem")[0]["Tag"], own_tag())
+
+
+def own_tag():
+    p = own.enum("CIM_PhysicalPackage")[0]
+    s = c.enum("MSFT_SMSystem")[0]
+    check((s["Manufacturer"], s["Model"]), (p["Manufacturer"], p["Model"]))
+    return p["Tag"]
 
 
 @test
