@@ -104,6 +104,16 @@ def report(what, rounds):
           f"{ms(max(reads))}; {len(reads)} reads)", flush=True)
 
 
+def part(servers):
+    for s in servers:
+        r, out = c.invoke(service, "StartDiscovery", host=s.url, discoveryLevel=3)
+        assert r == 4096, r
+        smi.wait_for("the job", lambda: c.get(out["Job"])["JobState"] == 7, 60)
+    return rss(me.proc.pid) / 1024
+
+
+print("memory after " + ", ".join(f"{len(fleet[:n])} servers {part(fleet[max(0, n - N // 4):n]):.1f}"
+                                  for n in range(0, N + 1, max(1, N // 4))) + " MiB", flush=True)
 before, spent = rss(me.proc.pid), cpu(me.proc.pid)
 theirs = sum(cpu(s.proc.pid) for s in fleet)
 took, _ = discover()

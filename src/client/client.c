@@ -72,6 +72,11 @@ void client_free(struct client *c)
 	free(c);
 }
 
+const char *client_peer(const struct client *c)
+{
+	return http_client_peer(c->http);
+}
+
 void client_set_timeout(struct client *c, unsigned timeout_ms)
 {
 	c->timeout_ms = timeout_ms;

@@ -38,6 +38,8 @@ struct client_config {
 int client_new(const struct client_config *c, struct client **ret, struct err *e) MUST_CHECK;
 void client_free(struct client *c);
 DEFINE_AUTO(client, client_free)
+/* The address of the server, once there was a call; "": not known.  Until the next call. */
+const char *client_peer(const struct client *c);
 /* For what is left until a deadline. */
 void client_set_timeout(struct client *c, unsigned timeout_ms);
 

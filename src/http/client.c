@@ -247,3 +247,13 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 			       c->error[0] ? c->error : curl_easy_strerror(r));
 	return 0;
 }
+
+const char *http_client_peer(const struct http_client *c)
+{
+	char *peer = NULL;
+
+	if (curl_easy_getinfo(c->curl, CURLINFO_PRIMARY_IP, &peer) != CURLE_OK || !peer ||
+	    (!strchr(peer, '.') && !strchr(peer, ':')) || strchr(peer, '/'))
+		return "";
+	return peer;
+}

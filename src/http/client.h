@@ -55,3 +55,6 @@ struct http_call {
  * a callback returned.
  */
 int http_client_call(struct http_client *c, const struct http_call *call, struct err *e) MUST_CHECK;
+/* The address that the last call went to, "" when it got nowhere or to a socket file.  Until the
+ * next call. */
+const char *http_client_peer(const struct http_client *c);

@@ -277,6 +277,11 @@ static void make_provider(struct joining *j)
 	put_list(j, p, MSFT_SMProvider_P_AutonomousProfileVersions, versions, n_names);
 	put_list(j, p, MSFT_SMProvider_P_Namespaces, spaces, n_spaces);
 	put_text(j, w, MSFT_SMWbemService_P_InteropNamespace, j->s->interop);
+	if (j->s->uri_ip) {
+		auto_free char *by_address = xasprintf("service:wbem:%s", j->s->uri_ip);
+
+		put_text(j, w, MSFT_SMWbemService_P_ServiceURI_ip, by_address);
+	}
 	put_list(j, w, MSFT_SMWbemService_P_Namespaces, spaces, n_spaces);
 	put_list(j, w, MSFT_SMWbemService_P_RegisteredProfilesSupported, all, n_all);
 	if (om) {

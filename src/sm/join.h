@@ -24,6 +24,7 @@ struct join_source {
 	const char *provider; /* its short name, the first part of every ObjectId */
 	const char *uri;      /* "https://array1:5989" */
 	const char *host;     /* "array1" */
+	const char *uri_ip;   /* uri with the address in place of the name; NULL: not known */
 	const char *interop;  /* the interop namespace that answered; NULL: never reached */
 	uint32_t level;       /* discovery level reached, by this reading and those before */
 	struct sm_scope scope; /* what was read; the image is complete only for its kinds */

@@ -575,11 +575,16 @@ static void reading_run(struct reading *rd, struct provider *p)
 		return;
 	rd->r = pass_run(sm->c.talk, conn, rd->interop, &rd->scope, p->local, h, progress, &rd->run,
 			 &rd->res, &rd->e);
+
+	char by_address[SM_URI_MAX];
+	bool known = sm_uri_by_address(&p->uri, sm->c.talk->peer(conn), by_address);
+
 	sm->c.talk->close(conn);
 	if (rd->r < 0)
 		return;
 	struct join_source s = {.provider = p->id,
 				.uri = p->uri.text,
+				.uri_ip = known ? by_address : NULL,
 				.host = p->uri.host,
 				.interop = rd->res.interop,
 				.level = rd->level,

@@ -44,6 +44,8 @@ struct talk_ops {
 	 * reached. */
 	int (*enumerate)(void *conn, const char *ns, const char *cls, const char *const *props,
 			 size_t n_props, talk_each *each, void *ctx, struct err *e);
+	/* The address it talks to, "" when that isn't known; until the next enumeration. */
+	const char *(*peer)(void *conn);
 };
 
 /* CIM-XML; takes no user pointer. */

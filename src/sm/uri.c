@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sm/uri.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -72,4 +73,17 @@ int sm_uri_parse(const char *s, struct sm_uri *ret, struct err *e)
 		 (unsigned long long)str_hash(u.text, strlen(u.text)));
 	*ret = u;
 	return 0;
+}
+
+bool sm_uri_by_address(const struct sm_uri *u, const char *address, char ret[static SM_URI_MAX])
+{
+	struct in6_addr any;
+	const char *a = *address ? address : u->host;
+
+	ret[0] = '\0';
+	if (inet_pton(AF_INET, a, &any) != 1 && inet_pton(AF_INET6, a, &any) != 1)
+		return false;
+	snprintf(ret, SM_URI_MAX, strchr(a, ':') ? "%s://[%s]:%u" : "%s://%s:%u",
+		 u->tls ? "https" : "http", a, u->port);
+	return true;
 }

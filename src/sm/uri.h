@@ -23,3 +23,7 @@ struct sm_uri {
 /* Without a scheme: https at port 5989, the ports of WBEM URIs (DSP0207) otherwise.  A user or
  * password in the URI is refused: it would be shown with the provider.  -EINVAL. */
 int sm_uri_parse(const char *s, struct sm_uri *ret, struct err *e) MUST_CHECK;
+
+/* The same with an address ("" unknown) in place of the host's name, which may be one itself;
+ * false: no address is known, and ret is "". */
+bool sm_uri_by_address(const struct sm_uri *u, const char *address, char ret[static SM_URI_MAX]);

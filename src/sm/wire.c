@@ -200,4 +200,11 @@ static int wire_enumerate(void *conn, const char *ns, const char *cls, const cha
 	return r;
 }
 
-const struct talk_ops talk_cimxml = {wire_open, wire_close, wire_enumerate};
+static const char *wire_peer(void *conn)
+{
+	const struct wire *w = conn;
+
+	return client_peer(w->c);
+}
+
+const struct talk_ops talk_cimxml = {wire_open, wire_close, wire_enumerate, wire_peer};

@@ -8,6 +8,8 @@ from cimclient import Client
 from smi import NS, SM, check, run, test
 
 SERVERS, PORTS = 20, 500
+# what one port, with its endpoint and link, may cost in the server that discovered it
+MOST_KB_A_PORT = 8
 
 
 def fill(s):
@@ -45,12 +47,18 @@ fleet = [smi.Server(engine="fake") for _ in range(SERVERS)]
 manager = smi.Server(engine="fake")
 
 
+def memory():
+    """Resident kB of the server that discovers."""
+    return manager.usage()["smiscsid"][0]
+
+
 @test
 def a_fleet_is_discovered_while_reading_goes_on():
     each(lambda s: s.start(), fleet)
     each(fill, fleet)
     manager.start()
     sm = Client(manager.addr, manager.http, SM)
+    empty = memory()
     start = time.monotonic()
     jobs = [subprocess.Popen([smi.BUILD / "smiscsi", "--url", manager.url, "sm", "discover", s.url],
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -65,6 +73,9 @@ def a_fleet_is_discovered_while_reading_goes_on():
     took = time.monotonic() - start
     print(f"# {SERVERS} servers x {PORTS} ports in {took:.1f} s; {len(reads)} reads meanwhile, "
           f"the slowest {1000 * max(reads):.0f} ms")
+    grown = memory() - empty
+    print(f"# {grown:.0f} kB more memory: {grown / SERVERS / PORTS:.1f} kB a port")
+    check(grown / SERVERS / PORTS < MOST_KB_A_PORT, True, "memory is in proportion to what is shown")
     check(len(reads) > 3, True, "reads were answered during the discovery")
 
 
@@ -77,6 +88,21 @@ def all_of_it_is_shown_once():
     check(len(endpoints), SERVERS * PORTS)
     check(len({e["ObjectId"] for e in endpoints}), SERVERS * PORTS, "ObjectId is unique")
     check(len(sm.names("MSFT_SMEndpointToiSCSIPortal")), SERVERS * PORTS)
+
+
+@test
+def discovering_it_again_and_again_takes_no_more_memory():
+    sm = Client(manager.addr, manager.http, SM)
+    service = sm.names("MSFT_SMStorageDiscovery")[0]
+    seen = []
+    for _ in range(4):
+        jobs = [sm.invoke(service, "StartDiscovery", host=s.url, forceRediscovery=True)[1]["Job"]
+                for s in fleet]
+        for j in jobs:
+            smi.wait_for("a job", lambda j=j: sm.get(j)["JobState"] == 7, 60)
+        seen.append(memory())
+    print(f"# resident after each round: {seen} kB")
+    check(seen[-1] < 1.5 * seen[0], True, "what was replaced is given back")
 
 
 @test

@@ -161,6 +161,8 @@ def a_recorded_array_of_another_make_is_shown_in_full():
     check([x["DisplayName"] for x in s], ["Mock iSCSI array"])
     check(s[0]["HealthStatus"], 0)
     check(provider(u)["SMISProfileVersion"], "1.6.1")
+    w = next(x for x in c.enum("MSFT_SMWbemService") if x["ServiceURI"] == "service:wbem:" + u)
+    check(w["ServiceURI_ip"], w["ServiceURI"], "its URL has an address")
     check("Array" in provider(u)["AutonomousProfiles"])
     portal = of(u, "MSFT_SMiSCSIPortalEndpoint")
     check([(x["IPv4Address"], x["PortNumber"], x["Identifier"]) for x in portal],

@@ -250,6 +250,24 @@ def what_a_system_is_made_of_comes_from_its_package_and_its_software():
     remove(p.url)
 
 
+def at_address(addr, **kw):
+    real, smi.loopback = smi.loopback, lambda: addr
+    try:
+        return replay.Provider(**kw)
+    finally:
+        smi.loopback = real
+
+
+@test
+def a_provider_discovered_by_name_shows_its_address_too():
+    p = at_address("127.0.0.1")
+    named = p.url.replace("127.0.0.1", "localhost")
+    discover(named)
+    check([w["ServiceURI_ip"] for w in c.enum("MSFT_SMWbemService")
+           if w["ServiceURI"] == "service:wbem:" + named], ["service:wbem:" + p.url])
+    remove(named)
+
+
 # -- lies and floods --
 
 def quick():
@@ -440,11 +458,9 @@ def certificate(d, name):
 def a_client_certificate_opens_a_provider_that_wants_one():
     d = smi.temp_dir()
     ours = certificate(d, "127.0.0.1")
-    real, addr = smi.loopback, smi.loopback()
+    addr = smi.loopback()
     theirs = certificate(d, addr)
-    smi.loopback = lambda: addr
-    p = replay.Provider(tls=theirs, client_ca=ours[0])
-    smi.loopback = real
+    p = at_address(addr, tls=theirs, client_ca=ours[0])
     for args, state in ((["--provider-certificate", str(ours[0]), "--provider-key", str(ours[1])], 7),
                         ([], 10)):
         mine = smi.Server(portals=1, engine="fake",

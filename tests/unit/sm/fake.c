@@ -220,4 +220,10 @@ static int fake_enumerate(void *conn, const char *ns, const char *cls, const cha
 	return r;
 }
 
-const struct talk_ops fake_ops = {fake_open, fake_close, fake_enumerate};
+static const char *fake_peer(void *conn)
+{
+	(void)conn;
+	return "";
+}
+
+const struct talk_ops fake_ops = {fake_open, fake_close, fake_enumerate, fake_peer};

@@ -35,6 +35,28 @@ TEST(a_provider_has_one_canonical_name)
 	}
 }
 
+TEST(a_provider_has_an_address_besides_its_name)
+{
+	static const struct {
+		const char *uri, *address, *want;
+	} rows[] = {
+		{"https://array1",        "10.1.2.3",    "https://10.1.2.3:5989"     },
+		{"http://array1:80",      "2001:db8::1", "http://[2001:db8::1]:80"   },
+		{"http://10.0.0.1",       "",            "http://10.0.0.1:5988"      },
+		{"https://[2001:db8::2]", "",            "https://[2001:db8::2]:5989"},
+		{"https://array1",        "",            ""			     },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char text[SM_URI_MAX];
+		struct sm_uri u;
+
+		CHECK_INT(sm_uri_parse(rows[i].uri, &u, NULL), 0);
+		CHECK_INT(sm_uri_by_address(&u, rows[i].address, text), *rows[i].want != 0);
+		CHECK_STR(text, rows[i].want);
+	}
+}
+
 TEST(what_is_no_address_is_refused_with_a_reason_that_tells_no_secret)
 {
 	static const char *const rows[] = {
