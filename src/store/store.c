@@ -374,12 +374,22 @@ static int take_lock(struct store *st, const char *dir, struct err *e)
 	return 0;
 }
 
-/* A new database is made aside and put in place whole: an empty one is always damage. */
+static int sync_file(const char *path)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+/* A new database is made aside and put in place whole: an empty one is always damage.  Until it
+ * has its name nobody misses it, so nothing is synced but the whole, once. */
 static int make_database(const struct store *st, const char *path, struct err *e)
 {
 	auto_free char *tmp = xasprintf("%s.new", path);
-	auto_free char *sql = xasprintf("PRAGMA application_id=%d; PRAGMA user_version=%d; %s",
-					APPLICATION, VERSION, schema);
+	auto_free char *sql = xasprintf(
+		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;"
+		"BEGIN; PRAGMA application_id=%d; PRAGMA user_version=%d; %s COMMIT;"
+		"PRAGMA journal_mode=WAL;", APPLICATION, VERSION, schema);
 	sqlite3 *db = NULL;
 	int r = 0;
 
@@ -389,8 +399,11 @@ static int make_database(const struct store *st, const char *path, struct err *e
 		r = db_err(db, e, "make the database");
 	if (r == 0)
 		r = db_exec(db, sql, e, "make the database");
-	(void)sqlite3_close(db);
-	if (r == 0 && (chmod(tmp, 0600) < 0 || rename(tmp, path) < 0 || fsync(st->dir) < 0))
+	/* the last to close a WAL database writes it all into the one file */
+	if (sqlite3_close(db) != SQLITE_OK && r == 0)
+		r = db_err(db, e, "make the database");
+	if (r == 0 && (chmod(tmp, 0600) < 0 || sync_file(tmp) < 0 || rename(tmp, path) < 0 ||
+		       fsync(st->dir) < 0))
 		r = err_sys(e, "make the database %s", path);
 	return r;
 }
@@ -485,14 +498,15 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	    SQLITE_OK)
 		return db_err(st->db, e, path);
 	(void)sqlite3_extended_result_codes(st->db, 1);
-	r = check_database(st, path, e);
+	/* Exclusive: nobody else writes here, and no shared-memory file is needed, if it is said
+	 * before the first look. */
+	r = db_exec(st->db, "PRAGMA locking_mode=EXCLUSIVE", e, "open the database");
+	if (r == 0)
+		r = check_database(st, path, e);
 	if (r < 0)
 		return r;
-	/* Exclusive: nobody else writes here, and no shared-memory file is needed. */
-	r = db_exec(
-		st->db,
-		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-		e, "open the database");
+	r = db_exec(st->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", e,
+		    "open the database");
 	if (r == 0)
 		r = prepare_all(st, e);
 	if (r < 0)
