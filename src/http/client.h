@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - one HTTP conversation with one server (libcurl)
+ * client.h - one HTTP conversation with one server
  *
  * The connection is kept between calls.  Certificates are verified unless told otherwise;
  * redirects are not followed (they would carry the password along) and proxies from the
  * environment not used; the answer is handed on as it arrives, and every call has an end in time
  * and in bytes.
  *
- * Depends on: base, libcurl.  Threads: a client belongs to one thread; the abandon flag may be
+ * Depends on: base, libcurl (loaded for the first URL that is no Unix socket).  Threads: a client belongs to one thread; the abandon flag may be
  * set from any.
  */
 #pragma once

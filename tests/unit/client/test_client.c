@@ -101,6 +101,17 @@ static void handle(void *ctx, struct http_exchange *x)
 		http_answer(x, 200, &sentence, 1, answer, strlen(answer));
 }
 
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	auto_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(bind(fd, (struct sockaddr *)(void *)&a, sizeof(a)) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)(void *)&a, &n) == 0);
+	return ntohs(a.sin_port);
+}
+
 struct fixture {
 	struct http_server *s;
 	struct client *c;
@@ -108,9 +119,23 @@ struct fixture {
 	char dir[40], path[60];
 };
 
-/* A Unix socket needs no free port. */
-static void setup(struct fixture *f, struct client_config cfg)
+/* There are two ways to a server, which must not be told apart. */
+enum way { BY_SOCKET, BY_TCP };
+#define BOTH_WAYS(name)                \
+	static void name(enum way way); \
+	TEST(name##_by_socket)          \
+	{                               \
+		name(BY_SOCKET);        \
+	}                               \
+	TEST(name##_by_tcp)             \
+	{                               \
+		name(BY_TCP);           \
+	}                               \
+	static void name(enum way way)
+
+static void setup(struct fixture *f, enum way way, struct client_config cfg)
 {
+	auto_free char *url = NULL;
 	struct http_listen l = {0};
 	struct http_server_config sc = {.listen = &l, .n_listen = 1, .handle = handle};
 	struct err e = {0};
@@ -119,10 +144,13 @@ static void setup(struct fixture *f, struct client_config cfg)
 	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/smiscsi-client-XXXXXX");
 	CHECK(mkdtemp(f->dir) != NULL);
 	(void)snprintf(f->path, sizeof(f->path), "%s/s", f->dir);
-	l.unix_path = f->path;
+	if (way == BY_TCP)
+		l = (struct http_listen){.address = "127.0.0.1", .port = free_port()};
+	else
+		l.unix_path = cfg.unix_path = f->path;
+	url = xasprintf("http://127.0.0.1:%u", l.port);
+	cfg.url = url;
 	CHECK_INT(http_server_new(&sc, &f->s, &e), 0);
-	cfg.url = "http://array";
-	cfg.unix_path = f->path;
 	CHECK_INT(client_new(&cfg, &f->c, &e), 0);
 	f->a = arena_new(1 << 20);
 }
@@ -144,13 +172,13 @@ static int ask(struct fixture *f, const char *ns, struct client_list *l, struct 
 	return client_collect(f->c, &rq, f->a, l, e);
 }
 
-TEST(answers_are_collected_call_after_call)
+BOTH_WAYS(answers_are_collected_call_after_call)
 {
 	struct fixture f;
 	struct client_list l;
 	struct err e;
 
-	setup(&f, (struct client_config){.user = "u", .password = "p:w"});
+	setup(&f, way, (struct client_config){.user = "u", .password = "p:w"});
 	CHECK_INT(ask(&f, "plain", &l, &e), 0);
 	CHECK_INT(l.n_paths, 1);
 	CHECK_STR(cim_path_print(f.a, l.paths[0]), "T.K=\"1\"");
@@ -160,7 +188,7 @@ TEST(answers_are_collected_call_after_call)
 	teardown(&f);
 }
 
-TEST(whatever_goes_wrong_is_told_apart)
+BOTH_WAYS(whatever_goes_wrong_is_told_apart)
 {
 	static const struct {
 		const char *ns;
@@ -179,7 +207,7 @@ TEST(whatever_goes_wrong_is_told_apart)
 	};
 	struct fixture f;
 
-	setup(&f, (struct client_config){.timeout_ms = 700, .answer_bytes = 1000000});
+	setup(&f, way, (struct client_config){.timeout_ms = 700, .answer_bytes = 1000000});
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		struct client_list l;
 		struct err e;
@@ -199,7 +227,7 @@ TEST(whatever_goes_wrong_is_told_apart)
 	teardown(&f);
 }
 
-TEST(an_answer_has_a_most)
+BOTH_WAYS(an_answer_has_a_most)
 {
 	struct fixture f;
 	struct cim_request rq = {
@@ -207,12 +235,12 @@ TEST(an_answer_has_a_most)
 	struct client_answer answer;
 	struct err e = {0};
 
-	setup(&f, (struct client_config){.answer_bytes = 1000000});
+	setup(&f, way, (struct client_config){.answer_bytes = 1000000});
 	CHECK_INT(client_call(f.c, &rq, f.a, NULL, &answer, &e), -EFBIG);
 	teardown(&f);
 }
 
-TEST(a_call_can_be_abandoned)
+BOTH_WAYS(a_call_can_be_abandoned)
 {
 	static atomic_bool abandon = true;
 	struct fixture f;
@@ -220,7 +248,7 @@ TEST(a_call_can_be_abandoned)
 	struct err e;
 	uint64_t from = clock_mono_ns();
 
-	setup(&f, (struct client_config){.abandon = &abandon});
+	setup(&f, way, (struct client_config){.abandon = &abandon});
 	CHECK_INT(ask(&f, "trickle", &l, &e), -ECANCELED);
 	CHECK(clock_mono_ns() - from < 3000000000U);
 	teardown(&f);
@@ -238,17 +266,28 @@ TEST(nobody_there_is_said)
 	CHECK_INT(client_collect(c, &rq, a, &l, &e), -ECONNREFUSED);
 	CHECK(strstr(e.text, "127.0.0.1:1") != NULL);
 	CHECK_INT(client_new(&(struct client_config){.url = "ftp://x"}, &c, &e), -EINVAL);
+	client_free(take(c));
+	CHECK_INT(client_new(&(struct client_config){.url = "http://x", .unix_path = "/nowhere"}, &c, &e), 0);
+	CHECK_INT(client_collect(c, &rq, a, &l, &e), -ECONNREFUSED);
+	CHECK(strstr(e.text, "/nowhere") != NULL);
 }
 
-static uint16_t free_port(void)
+TEST(a_server_that_comes_back_is_met_again)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-	auto_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct http_listen l = {0};
+	struct http_server_config sc = {.listen = &l, .n_listen = 1, .handle = handle};
+	struct client_list list;
+	struct fixture f;
+	struct err e;
 
-	CHECK(bind(fd, (struct sockaddr *)(void *)&a, sizeof(a)) == 0);
-	CHECK(getsockname(fd, (struct sockaddr *)(void *)&a, &n) == 0);
-	return ntohs(a.sin_port);
+	setup(&f, BY_SOCKET, (struct client_config){0});
+	CHECK_INT(ask(&f, "plain", &list, &e), 0);
+	http_server_free(f.s); /* and with it the connection that is kept */
+	l.unix_path = f.path;
+	CHECK_INT(http_server_new(&sc, &f.s, &e), 0);
+	CHECK_INT(ask(&f, "plain", &list, &e), 0);
+	CHECK_INT(list.n_paths, 1);
+	teardown(&f);
 }
 
 TEST(a_certificate_must_be_vouched_for_and_carry_the_name)
