@@ -13,10 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
-
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,6 +22,7 @@
 #include "sm/sm.h"
 #include "smiscsid/machine.h"
 #include "smiscsid/model.h"
+#include "smiscsid/notify.h"
 #include "smiscsid/server.h"
 #include "smiscsid/stats.h"
 
@@ -441,17 +438,26 @@ static void stop(struct daemon *d, bool keep)
 	free(d->users_path);
 }
 
+/* The service manager not knowing is no reason to stop. */
+static void tell_manager(const char *text)
+{
+	struct err e = {0};
+
+	if (notify_manager(text, &e) < 0)
+		log_warn(smiscsid, "%s", e.text);
+}
+
 static void say_ready(const struct daemon *d)
 {
 	auto_buf struct buf b = buf_of(1 << 20);
+	auto_free char *text = NULL;
 
 	for (size_t i = 0; i < d->n_urls; i++)
 		(void)buf_addf(&b, " %s", d->urls[i]);
 	printf("ready:%s\n", b.p);
 	(void)fflush(stdout);
-#ifdef HAVE_SYSTEMD
-	(void)sd_notifyf(0, "READY=1\nSTATUS=serving%s", b.p);
-#endif
+	text = xasprintf("READY=1\nSTATUS=serving%s", b.p);
+	tell_manager(text);
 }
 
 static void serve(struct daemon *d, const sigset_t *signals)
@@ -500,9 +506,7 @@ int main(int argc, char **argv)
 			say_ready(d);
 			serve(d, &signals);
 		}
-#ifdef HAVE_SYSTEMD
-		(void)sd_notify(0, "STOPPING=1");
-#endif
+		tell_manager("STOPPING=1");
 		stop(d, managed && ret == EXIT_OK);
 	}
 	options_done(&d->options);
