@@ -17,7 +17,8 @@
 
 struct cimxml_parser;
 
-struct cimxml_parser *cimxml_parser_new(void) MUST_CHECK;
+/* b is copied; each value within the least and the most of bounds.h. */
+struct cimxml_parser *cimxml_parser_new(const struct cimxml_bounds *b) MUST_CHECK;
 void cimxml_parser_free(struct cimxml_parser *p);
 DEFINE_AUTO(cimxml_parser, cimxml_parser_free)
 

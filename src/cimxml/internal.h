@@ -9,6 +9,7 @@
 #include "cimxml/xml.h"
 
 struct cimxml_parser {
+	struct cimxml_bounds bounds;
 	struct xml outer; /* the message */
 	struct xml inner; /* embedded instances, while outer still holds its place */
 };

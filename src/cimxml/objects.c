@@ -31,8 +31,8 @@ static bool is_slash(char c)
 
 int objects_namespace(struct objects *o, const struct xml_node *n, const char **ret)
 {
-	char text[CIMXML_NAMESPACE_MAX + 1];
-	size_t len = 0;
+	char text[cimxml_namespace_name_most + 1];
+	size_t len = 0, most = o->bounds->namespace_name;
 
 	for (const struct xml_node *c = n->child; c; c = c->next) {
 		const char *name = xml_attr(c, A_NAME);
@@ -43,15 +43,14 @@ int objects_namespace(struct objects *o, const struct xml_node *n, const char **
 				       "with a NAME");
 		while (is_slash(*name))
 			name++;
-		if (*name && len && len < CIMXML_NAMESPACE_MAX)
+		if (*name && len && len < most)
 			text[len++] = '/';
-		for (; *name && len < CIMXML_NAMESPACE_MAX; name++)
+		for (; *name && len < most; name++)
 			text[len++] = is_slash(*name) ? '/' : *name;
+		if (*name)
+			return err_set(o->e, -EINVAL, "a namespace name of more than %zu bytes", most);
 		while (len && text[len - 1] == '/')
 			len--;
-		if (*name && len == CIMXML_NAMESPACE_MAX)
-			return err_set(o->e, -EINVAL, "a namespace name of more than %d bytes",
-				       CIMXML_NAMESPACE_MAX);
 	}
 	*ret = arena_strndup(o->a, text, len);
 	return *ret ? 0 : no_room(o);
@@ -91,9 +90,9 @@ static int instance_name(struct objects *o, const struct xml_node *n, struct cim
 	p->class_name = xml_attr(n, A_CLASSNAME);
 	if (!p->class_name || !*p->class_name)
 		return err_set(o->e, -EINVAL, "INSTANCENAME without a CLASSNAME");
-	if (keys > CIMXML_KEYS_MAX)
-		return err_set(o->e, -EINVAL, "an object path with %u keys; allowed: %d", keys,
-			       CIMXML_KEYS_MAX);
+	if (keys > o->bounds->keys)
+		return err_set(o->e, -EINVAL, "an object path with %u keys; allowed: %u", keys,
+			       o->bounds->keys);
 	p->keys = arena_zalloc(o->a, keys * sizeof(*p->keys));
 	if (!p->keys)
 		return no_room(o);
@@ -172,9 +171,9 @@ int objects_path(struct objects *o, const struct xml_node *n, struct cim_path **
 
 	if (!p)
 		return no_room(o);
-	if (o->ref_depth >= CIMXML_REF_DEPTH_MAX)
-		return err_set(o->e, -EINVAL, "more than %d object paths inside each other",
-			       CIMXML_REF_DEPTH_MAX);
+	if (o->ref_depth >= o->bounds->path_depth)
+		return err_set(o->e, -EINVAL, "more than %u object paths inside each other",
+			       o->bounds->path_depth);
 	o->ref_depth++;
 	r = path(o, n, p, &is_class);
 	o->ref_depth--;
@@ -200,9 +199,9 @@ int objects_embedded(struct objects *o, const char *text, size_t n, struct cim_r
 	struct xml *x = o->inner;
 	int r;
 
-	if (o->embedded_depth >= CIMXML_EMBEDDED_DEPTH_MAX)
-		return err_set(o->e, -EINVAL, "more than %d embedded instances inside each other",
-			       CIMXML_EMBEDDED_DEPTH_MAX);
+	if (o->embedded_depth >= o->bounds->embedded_depth)
+		return err_set(o->e, -EINVAL, "more than %u embedded instances inside each other",
+			       o->bounds->embedded_depth);
 	xml_begin(x, o->a, o->lenient ? XML_LENIENT : XML_STRICT, o->e);
 	if (!xml_feed(x, text, n, true)) {
 		err_in(o->e, "embedded instance");
@@ -288,9 +287,9 @@ static int array_value(struct objects *o, const struct xml_node *n, const char *
 	enum cim_type type = el == X_VALUE ? CIM_UNTYPED : CIM_REF;
 	struct cim_value *a;
 
-	if (count > CIMXML_ARRAY_MAX)
-		return err_set(o->e, -EINVAL, "an array of %u elements; allowed: %d", count,
-			       CIMXML_ARRAY_MAX);
+	if (count > o->bounds->array)
+		return err_set(o->e, -EINVAL, "an array of %u elements; allowed: %u", count,
+			       o->bounds->array);
 	a = arena_alloc(o->a, count * sizeof(*a));
 	if (!a)
 		return no_room(o);
@@ -386,9 +385,9 @@ int objects_instance(struct objects *o, const struct xml_node *n, struct cim_raw
 	raw->class_name = xml_attr(n, A_CLASSNAME);
 	if (!raw->class_name || !*raw->class_name)
 		return err_set(o->e, -EINVAL, "INSTANCE without a CLASSNAME");
-	if (count > CIMXML_ARRAY_MAX)
-		return err_set(o->e, -EINVAL, "an instance with %u properties; allowed: %d", count,
-			       CIMXML_ARRAY_MAX);
+	if (count > o->bounds->array)
+		return err_set(o->e, -EINVAL, "an instance with %u properties; allowed: %u", count,
+			       o->bounds->array);
 	raw->props = arena_alloc(o->a, count * sizeof(*raw->props));
 	if (!raw->props)
 		return no_room(o);

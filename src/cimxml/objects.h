@@ -15,6 +15,7 @@
 struct objects {
 	struct arena *a;
 	struct xml *inner; /* reads embedded instances */
+	const struct cimxml_bounds *bounds;
 	unsigned ref_depth, embedded_depth;
 	struct err *e;
 	bool lenient; /* answers: what isn't understood is left out */

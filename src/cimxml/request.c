@@ -8,12 +8,13 @@
 #include "cimxml/objects.h"
 #include "cimxml/params.h"
 
-struct cimxml_parser *cimxml_parser_new(void)
+struct cimxml_parser *cimxml_parser_new(const struct cimxml_bounds *b)
 {
 	struct cimxml_parser *p = xcalloc(1, sizeof(*p));
 
-	xml_init(&p->outer, CIMXML_ANSWER_VALUE_MAX);
-	xml_init(&p->inner, CIMXML_ANSWER_VALUE_MAX);
+	p->bounds = *b;
+	xml_init(&p->outer, CIMXML_ANSWER_VALUE_MAX, &p->bounds);
+	xml_init(&p->inner, CIMXML_ANSWER_VALUE_MAX, &p->bounds);
 	return p;
 }
 
@@ -102,8 +103,8 @@ static int take_names(struct decode *d, const struct xml_node *v)
 
 	if (v->el != X_VALUE_ARRAY)
 		return err_set(d->o.e, -EINVAL, "%s is no list of names", xml_el_name(v->el));
-	if (count > CIMXML_ARRAY_MAX)
-		return err_set(d->o.e, -EINVAL, "%u names; allowed: %d", count, CIMXML_ARRAY_MAX);
+	if (count > d->o.bounds->array)
+		return err_set(d->o.e, -EINVAL, "%u names; allowed: %u", count, d->o.bounds->array);
 	names = arena_alloc(d->o.a, count * sizeof(*names));
 	if (!names)
 		return err_set(d->o.e, -EINVAL, "too many names");
@@ -292,8 +293,11 @@ static enum cimxml_outcome extrinsic(struct decode *d, const struct xml_node *ca
 	if (!is_class)
 		rq->path = p;
 	count = objects_count(call, X_PARAMVALUE);
-	if (count > CIMXML_ARRAY_MAX)
-		return refuse(d, 413, NULL, "too many parameters");
+	/* their names are compared each with each; no method of any schema has so many */
+	if (count > d->o.bounds->keys) {
+		err_set(&e, -EINVAL, "%u parameters; allowed: %u", count, d->o.bounds->keys);
+		return fail(d, CIM_ERR_INVALID_PARAMETER, e.text);
+	}
 	rq->params = arena_alloc(d->o.a, count * sizeof(*rq->params));
 	if (!rq->params)
 		return refuse(d, 413, NULL, "the request is too large");
@@ -311,9 +315,7 @@ static enum cimxml_outcome extrinsic(struct decode *d, const struct xml_node *ca
 					rq->params[i].name);
 				return fail(d, CIM_ERR_INVALID_PARAMETER, e.text);
 			}
-		/* that comparison is quadratic; no method of any schema has so many */
-		if (++rq->n_params > CIMXML_KEYS_MAX)
-			return fail(d, CIM_ERR_INVALID_PARAMETER, "too many parameters");
+		rq->n_params++;
 	}
 	return CIMXML_DECODED;
 }
@@ -383,7 +385,7 @@ enum cimxml_outcome cimxml_decode_request(struct cimxml_parser *p, const char *b
 					  struct cimxml_refusal *ret_refusal)
 {
 	struct decode d = {
-		.o = {.a = a, .inner = &p->inner},
+		.o = {.a = a, .inner = &p->inner, .bounds = &p->bounds},
                   .rq = ret, .refusal = ret_refusal
         };
 	struct xml *x = &p->outer;
@@ -392,8 +394,6 @@ enum cimxml_outcome cimxml_decode_request(struct cimxml_parser *p, const char *b
 	memset(ret, 0, sizeof(*ret));
 	ret_refusal->status = 0;
 	ret_refusal->cim_error = ret_refusal->allow = NULL;
-	if (n > CIMXML_BODY_MAX)
-		return refuse(&d, 413, NULL, "the request is too large");
 	x->item = NULL;
 	xml_begin(x, a, XML_STRICT, &ret_refusal->why);
 	if (!xml_feed(x, body, n, true)) {

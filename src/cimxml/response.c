@@ -20,7 +20,8 @@ struct cimxml_reader {
 
 static struct objects objects_of(struct cimxml_reader *r, struct arena *a, struct err *e)
 {
-	return (struct objects){.a = a, .inner = &r->inner, .e = e, .lenient = true};
+	return (struct objects){.a = a, .inner = &r->inner, .bounds = &cimxml_bounds_usual, .e = e,
+				.lenient = true};
 }
 
 static bool hand_class(struct cimxml_reader *r, const char *name)
@@ -131,8 +132,8 @@ struct cimxml_reader *cimxml_reader_new(struct arena *a, const struct cimxml_sin
 {
 	struct cimxml_reader *r = xcalloc(1, sizeof(*r));
 
-	xml_init(&r->x, CIMXML_ANSWER_VALUE_MAX);
-	xml_init(&r->inner, CIMXML_ANSWER_VALUE_MAX);
+	xml_init(&r->x, CIMXML_ANSWER_VALUE_MAX, &cimxml_bounds_usual);
+	xml_init(&r->inner, CIMXML_ANSWER_VALUE_MAX, &cimxml_bounds_usual);
 	r->keep = a;
 	r->nodes = arena_new(ENVELOPE_MAX);
 	r->item = arena_new(CIMXML_ANSWER_OBJECT_MAX);
@@ -211,7 +212,7 @@ static int params_of_answer(struct cimxml_reader *r, const struct xml_node *rsp,
 	struct cim_named *params = arena_alloc(r->keep, count * sizeof(*params)), copy;
 	uint32_t n = 0;
 
-	if (count > CIMXML_ARRAY_MAX || !params)
+	if (count > cimxml_array_usual || !params)
 		return err_set(e, -E2BIG, "the answer is too large");
 	for (const struct xml_node *c = rsp->child; c; c = c->next) {
 		struct cim_named *p = &params[n];

@@ -10,7 +10,7 @@ static void namespace_write(struct writer *w, const char *ns)
 	writer_lit(w, "<LOCALNAMESPACEPATH>");
 	while (*ns) {
 		size_t n = strcspn(ns, "/");
-		char part[CIMXML_NAMESPACE_MAX + 1];
+		char part[cimxml_namespace_name_most + 1];
 
 		if (n && n < sizeof(part)) {
 			memcpy(part, ns, n);
@@ -143,7 +143,7 @@ static bool fits(const struct cim_path *p)
 
 void values_instance_name(struct values *v, struct writer *w, const struct cim_path *p)
 {
-	if (v->depth > CIMXML_REF_DEPTH_MAX) {
+	if (v->depth > cimxml_path_depth_most) {
 		w->bad = true;
 		return;
 	}
@@ -209,7 +209,7 @@ static void embedded(struct values *v, struct writer *w, const struct cim_value 
 	auto_buf struct buf inner = buf_of(CIMXML_ANSWER_VALUE_MAX);
 	struct writer iw = writer_open(&inner);
 
-	if (v->depth > CIMXML_REF_DEPTH_MAX) {
+	if (v->depth > cimxml_path_depth_most) {
 		w->bad = true;
 		return;
 	}

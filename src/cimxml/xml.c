@@ -10,6 +10,12 @@
 #include "cimxml/bounds.h"
 #include "cimxml/xml.h"
 
+const struct cimxml_bounds cimxml_bounds_usual = {
+#define B(name, usual, least, most) .name = cimxml_##name##_usual,
+	CIMXML_BOUNDS(B)
+#undef B
+};
+
 static const struct {
 	const char *name;
 	uint8_t len;
@@ -304,7 +310,7 @@ static bool value_decode(struct xml *x, struct slice *v)
 static bool attributes_take(struct xml *x, struct arena *a, struct xml_node *n,
 			    struct attribute *given, size_t n_given)
 {
-	struct xml_attr found[CIMXML_ATTRS_MAX], *kept;
+	struct xml_attr found[cimxml_attributes_most], *kept;
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < n_given; i++) {
@@ -316,11 +322,11 @@ static bool attributes_take(struct xml *x, struct arena *a, struct xml_node *n,
 		if (id == A_UNKNOWN || !n)
 			continue;
 		/* a description is for people, and only in answers */
-		if (g->value.n > CIMXML_NAME_MAX && id != A_DESCRIPTION)
+		if (g->value.n > x->bounds->name && id != A_DESCRIPTION)
 			return xml_refuse(x, XML_TOO_LARGE,
-					  "attribute %s of %s has %zu bytes; allowed: %d",
+					  "attribute %s of %s has %zu bytes; allowed: %u",
 					  attributes[id].name, xml_el_name(n->el), g->value.n,
-					  CIMXML_NAME_MAX);
+					  x->bounds->name);
 		found[count].id = id;
 		found[count].value = arena_strndup(a, g->value.p, g->value.n);
 		if (!found[count].value)
@@ -479,11 +485,12 @@ static bool push(struct xml *x, struct slice name)
 {
 	if (x->ended)
 		return malformed(x, "a second root element");
-	if (x->depth == CIMXML_DEPTH_MAX)
-		return xml_refuse(x, XML_TOO_LARGE, "more than %d elements inside each other",
-				  CIMXML_DEPTH_MAX);
-	if (name.n > CIMXML_NAME_MAX)
-		return xml_refuse(x, XML_TOO_LARGE, "an element's name of %zu bytes", name.n);
+	if (x->depth >= x->bounds->depth)
+		return xml_refuse(x, XML_TOO_LARGE, "more than %u elements inside each other",
+				  x->bounds->depth);
+	if (name.n > x->bounds->name)
+		return xml_refuse(x, XML_TOO_LARGE, "an element's name of %zu bytes; allowed: %u",
+				  name.n, x->bounds->name);
 	x->name_len[x->depth++] = (uint16_t)name.n;
 	return buf_add(&x->names, name.p, name.n) || full(x);
 }
@@ -499,7 +506,7 @@ static bool pop(struct xml *x)
 
 static const char *start_tag(struct xml *x, const char *p, const char *end)
 {
-	struct attribute given[CIMXML_ATTRS_MAX];
+	struct attribute given[cimxml_attributes_most];
 	const char *q = name_end(x, p, end);
 	struct slice name;
 	size_t n = 0;
@@ -516,9 +523,9 @@ static const char *start_tag(struct xml *x, const char *p, const char *end)
 			break;
 		if (p == q)
 			return malformed(x, "no blank between attributes");
-		if (n == CIMXML_ATTRS_MAX) {
-			xml_refuse(x, XML_TOO_LARGE, "an element has more than %d attributes",
-				   CIMXML_ATTRS_MAX);
+		if (n >= x->bounds->attributes) {
+			xml_refuse(x, XML_TOO_LARGE, "an element has more than %u attributes",
+				   x->bounds->attributes);
 			return NULL;
 		}
 		q = attribute(x, p, end, &given[n]);
@@ -762,12 +769,13 @@ static const char *scan(struct xml *x, const char *p, const char *end, bool last
 	return p;
 }
 
-void xml_init(struct xml *x, size_t value_max)
+void xml_init(struct xml *x, size_t value_max, const struct cimxml_bounds *b)
 {
+	x->bounds = b;
 	x->rest = buf_of(SIZE_MAX / 2); /* xml_feed keeps it small */
 	x->text = buf_of(value_max);
 	x->value = buf_of(value_max);
-	x->names = buf_of(CIMXML_DEPTH_MAX * CIMXML_NAME_MAX);
+	x->names = buf_of((size_t)b->depth * b->name);
 	slots_fill(x->slots);
 }
 

@@ -159,6 +159,7 @@ struct xml {
 
 	struct xml_node *root, *at;
 	unsigned item_depth, skip_depth;
+	const struct cimxml_bounds *bounds; /* lives as long as this */
 	enum xml_fail fail;
 	struct err *e;
 
@@ -168,14 +169,14 @@ struct xml {
 	struct buf value; /* of an attribute, while references are replaced */
 	struct buf names; /* of the open elements, one behind the other */
 	unsigned depth;
-	uint16_t name_len[CIMXML_DEPTH_MAX];
+	uint16_t name_len[cimxml_depth_most];
 	uint64_t offset;          /* of the document: where the bytes being looked at begin */
 	bool begun, ended;        /* past the XML declaration; past the root element */
 	uint8_t slots[XML_SLOTS]; /* element names by hash */
 };
 
 /* x is zeroed by the caller, once; xml_done frees. */
-void xml_init(struct xml *x, size_t value_max);
+void xml_init(struct xml *x, size_t value_max, const struct cimxml_bounds *b);
 void xml_done(struct xml *x);
 /* Begin a document: forgets the one before, keeps the memory. */
 void xml_begin(struct xml *x, struct arena *a, enum xml_mode mode, struct err *e);

@@ -22,7 +22,6 @@
 
 enum {
 	BACKLOG = 1024,
-	CONNECTION_MEMORY = 64 * 1024, /* head of a request; a chunk of a streamed answer */
 	KEEP_IDLE = 64,                /* exchanges kept for the next request */
 	KEEP_OUT = 256 * 1024,         /* an output buffer larger than that is not kept */
 	STOP_MS = 30000,
@@ -380,7 +379,8 @@ void http_stream(struct http_exchange *x, unsigned status, const struct http_fie
 		return;
 	}
 	*st = (struct stream){.fill = fill, .ctx = ctx};
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONNECTION_MEMORY, stream_read, st,
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, x->listener->server->c.limits.head_bytes,
+					      stream_read, st,
 					      NULL);
 	/* also when the connection closes afterwards, or the client couldn't tell the end of the
 	 * answer from its breaking off */
@@ -673,7 +673,7 @@ static int start(struct http_server *s, struct listener *l, const struct http_li
 		connection_changed, l, MHD_OPTION_CONNECTION_LIMIT, s->c.limits.connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, s->c.limits.connections_per_ip,
 		MHD_OPTION_CONNECTION_TIMEOUT, s->c.limits.stall_s,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_ARRAY,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->c.limits.head_bytes, MHD_OPTION_ARRAY,
 		what->tls ? tls : none, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
 	if (!l->daemon) {
 		(void)close(fd);
@@ -700,6 +700,8 @@ int http_server_new(const struct http_server_config *c, struct http_server **ret
 		s->c.limits.stall_s = 60;
 	if (!s->c.limits.answer_s)
 		s->c.limits.answer_s = 900;
+	if (!s->c.limits.head_bytes)
+		s->c.limits.head_bytes = 32U << 10;
 	if (!s->c.limits.body_bytes)
 		s->c.limits.body_bytes = 8U << 20;
 	if (!s->c.limits.stranger_bytes)

@@ -36,7 +36,9 @@ struct options {
 	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;
 	uint64_t default_port, logout_time, refresh, provider_timeout, threads;
 	/* limits: what clients can make the server keep, and for how long */
-	uint64_t max_body, max_bodies, max_request_memory, max_connections,
+	uint64_t max_depth, max_attributes, max_name, max_namespace, max_array, max_keys,
+		max_path_depth, max_embedded_depth; /* cimxml/bounds.h */
+	uint64_t max_headers, max_body, max_bodies, max_request_memory, max_connections,
 		max_connections_per_address, idle_time, stall_time, answer_time;
 	uint64_t max_contexts, max_contexts_per_user, max_pull, pull_time, max_pull_time, max_query;
 	bool help, version;

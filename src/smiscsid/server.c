@@ -29,6 +29,7 @@ struct server {
 	struct logins *logins;
 	atomic_flag checking; /* a password, on a thread that serves clients */
 	struct cimxml_plans *plans;
+	struct cimxml_bounds bounds;
 	pthread_mutex_t lock; /* of the parsers */
 	struct parser_box *parsers;
 	unsigned n_parsers;
@@ -66,7 +67,7 @@ static struct parser_box *parser_get(struct server *s)
 	(void)pthread_mutex_unlock(&s->lock);
 	if (!b) {
 		b = xcalloc(1, sizeof(*b));
-		b->parser = cimxml_parser_new();
+		b->parser = cimxml_parser_new(&s->bounds);
 	}
 	return b;
 }
@@ -541,6 +542,7 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 			   .idle_s = (unsigned)o->idle_time,
 			   .stall_s = (unsigned)o->stall_time,
 			   .answer_s = (unsigned)o->answer_time,
+			   .head_bytes = o->max_headers,
 			   .body_bytes = o->max_body,
 			   .all_bodies_bytes = o->max_bodies,
 			   .arena_bytes = o->max_request_memory},
@@ -552,6 +554,16 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 
 	s->c = *cfg;
 	s->logins = cfg->users ? logins_new(cfg->users, *o->pam != '\0') : NULL;
+	s->bounds = (struct cimxml_bounds){
+		.depth = (uint32_t)o->max_depth,
+		.attributes = (uint32_t)o->max_attributes,
+		.name = (uint32_t)o->max_name,
+		.namespace_name = (uint32_t)o->max_namespace,
+		.array = (uint32_t)o->max_array,
+		.keys = (uint32_t)o->max_keys,
+		.path_depth = (uint32_t)o->max_path_depth,
+		.embedded_depth = (uint32_t)o->max_embedded_depth,
+	};
 	s->plans = cimxml_plans_new(smiscsi_schema.n_classes);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	for (size_t i = 0; i < o->http.n; i++)

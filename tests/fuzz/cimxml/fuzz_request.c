@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO(arena) a = arena_new(4 << 20);
-	AUTO(cimxml_parser) p = cimxml_parser_new();
+	AUTO(cimxml_parser) p = cimxml_parser_new(&cimxml_bounds_usual);
 	auto_buf struct buf out = buf_of(8 << 20);
 	struct cimxml_headers h = {.cim_object = "root/t:T.ID=1", .cim_method = "GetInstance "};
 	struct cimxml_request rq, again;

@@ -33,7 +33,7 @@ static enum xml_fail ours(const char *p, size_t n, size_t step, struct buf *b)
 	struct err e = {0};
 	bool ok = true;
 
-	xml_init(&x, 1 << 20);
+	xml_init(&x, 1 << 20, &cimxml_bounds_usual);
 	xml_begin(&x, a, XML_LENIENT, &e);
 	for (size_t at = 0; at < n && ok; at += step)
 		ok = xml_feed(&x, p + at, n - at < step ? n - at : step, false);

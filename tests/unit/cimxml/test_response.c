@@ -265,7 +265,7 @@ TEST(endless_answers_end)
 TEST(a_call_is_what_the_other_side_decodes)
 {
 	AUTO(arena) a = arena_new(1 << 24);
-	AUTO(cimxml_parser) p = cimxml_parser_new();
+	AUTO(cimxml_parser) p = cimxml_parser_new(&cimxml_bounds_usual);
 	auto_buf struct buf out = buf_of(1 << 20);
 	struct cim_key key = {"Name", cim_str("a\"b")};
 	struct cim_path path = {.class_name = "T", .keys = &key, .n_keys = 1};
@@ -308,7 +308,7 @@ TEST(a_call_is_what_the_other_side_decodes)
 TEST(a_method_call_is_what_the_other_side_decodes)
 {
 	AUTO(arena) a = arena_new(1 << 24);
-	AUTO(cimxml_parser) p = cimxml_parser_new();
+	AUTO(cimxml_parser) p = cimxml_parser_new(&cimxml_bounds_usual);
 	auto_buf struct buf out = buf_of(1 << 20);
 	struct cim_key key = {"Name", cim_str("n")};
 	struct cim_path path = {.class_name = "T", .keys = &key, .n_keys = 1, .ns = "root/t"};
