@@ -174,6 +174,7 @@ static void on_engine(void *ctx, const struct engine_event *ev)
 	} else {
 		x->ev.address = keep(x, 0, ev->address);
 		x->ev.naa = keep(x, 1, ev->naa);
+		x->ev.iqn = keep(x, 2, ev->iqn);
 	}
 	x->ev.why = keep(x, 5, ev->why ? ev->why : "");
 	pthread_mutex_lock(&c->lock);
@@ -210,6 +211,9 @@ static void see_event(struct control *c, const struct engine_event *ev, const st
 		break;
 	case ENGINE_SESSION_DOWN:
 		san_session_gone(s, ev->session.id, ch);
+		break;
+	case ENGINE_PORT:
+		san_port_seen(s, ev->iqn, ev->tpgt, ev->why, ch);
 		break;
 	case ENGINE_UNIT:
 		if (*ev->why)

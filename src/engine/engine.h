@@ -26,13 +26,14 @@ enum engine_event_kind {
 	ENGINE_PORTAL, /* address, tcp_port, listen, why */
 	ENGINE_SESSION_UP,   /* session: new, or its connections changed */
 	ENGINE_SESSION_DOWN, /* session.id */
+	ENGINE_PORT, /* iqn, tpgt, why: the port can't be served; empty: well again */
 	ENGINE_UNIT,         /* naa, why: backing store failed; empty: well again */
 };
 /* Borrowed for the call only. */
 struct engine_event {
 	enum engine_event_kind kind;
-	const char *address, *naa, *why;
-	uint16_t tcp_port;
+	const char *address, *iqn, *naa, *why;
+	uint16_t tcp_port, tpgt;
 	enum san_listen listen;
 	struct san_seen_session session;
 };

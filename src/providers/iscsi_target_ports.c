@@ -116,6 +116,7 @@ static void port_fill(const struct prov_ctx *c, const struct prov_obj *o, struct
 	i->v[PORT(Role)] = cim_u16(3);
 	i->v[PORT(Identifier)] = cim_strn(p->identifier, 12);
 	PV_FARES(i, MSISCSITARGET_iSCSIProtocolEndpoint, h);
+	i->v[PORT(StatusDescriptions)] = pv_descriptions(c, h, p->why);
 	i->v[PORT(EnabledState)] = pv_enabled(&p->enabled, h);
 	i->v[PORT(RequestedState)] = cim_u16(p->enabled.requested);
 	i->v[PORT(TimeOfLastStateChange)] = pv_time(c, p->enabled.changed_us);

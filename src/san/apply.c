@@ -130,6 +130,8 @@ void san_port_measure(const struct san_state *s, struct san_port *p)
 	p->n_bindings = n;
 	if (!p->enabled.on || !node->enabled.on)
 		p->status = SAN_DISABLED;
+	else if (p->why->len && s->engine->health == SAN_ENGINE_UP)
+		p->status = SAN_FAILED;
 	else if (n == 0)
 		p->status = SAN_NO_PORTAL;
 	else if (serving == n)
@@ -423,6 +425,7 @@ static void measure_ports(struct apply *a)
 {
 	for (size_t i = 0; i < a->ports.n; i++) {
 		const struct san_port *p = san_port(a->s, a->ports.id[i]);
+		bool unknown = a->s->engine->health != SAN_ENGINE_UP;
 		struct san_port m;
 
 		if (!p)
@@ -430,9 +433,15 @@ static void measure_ports(struct apply *a)
 		m.node = p->node;
 		m.obj.id = p->obj.id;
 		m.enabled = p->enabled;
+		m.why = p->why;
 		san_port_measure(a->s, &m);
-		if (m.status != p->status || m.n_bindings != p->n_bindings) {
+		if (m.status != p->status || m.n_bindings != p->n_bindings ||
+		    (unknown && p->why->len)) {
 			struct san_port *d = san_obj_dup(p);
+
+			/* What the target last said is no longer known to be so. */
+			if (unknown && p->why->len)
+				san_str_set(&d->why, "");
 
 			if (moved(a, p->status, m.status))
 				d->enabled.changed_us = a->now_us;

@@ -73,6 +73,7 @@ static int check_ports(const struct san_state *s, struct err *e)
 		m.obj.id = p->obj.id;
 		m.node = p->node;
 		m.enabled = p->enabled;
+		m.why = p->why;
 		san_port_measure(s, &m);
 		if (m.n_bindings != p->n_bindings || m.status != p->status)
 			BROKEN("port %s shows %u portals, '%s'; it is %u, '%s'", p->name->s,

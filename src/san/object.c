@@ -57,7 +57,7 @@ static const struct layout {
 	[SAN_GROUP] = {sizeof(struct san_group),    {AT(group, name)}                           },
 	[SAN_UNIT] = {sizeof(struct san_unit),     {AT(unit, name), AT(unit, why)}             },
 	[SAN_NODE] = {sizeof(struct san_node),     {AT(node, iqn), AT(node, alias)}            },
-	[SAN_PORT] = {sizeof(struct san_port),     {AT(port, iqn), AT(port, name)}             },
+	[SAN_PORT] = {sizeof(struct san_port),     {AT(port, iqn), AT(port, name), AT(port, why)}},
 	[SAN_PORTAL] = {sizeof(struct san_portal),
                       {AT(portal, address), AT(portal, text), AT(portal, why)}                 },
 	[SAN_BINDING] = {sizeof(struct san_binding),  {AT(binding, iqn), AT(binding, portal_text)}},

@@ -261,9 +261,12 @@ struct san_seen_network {
 /* NICs, IP endpoints and default portals become what the host shows. */
 void san_network_seen(const struct san_state *s, const struct san_env *env,
 		      const struct san_seen_network *seen, struct san_changes *ch);
-/* The target reports a portal / a unit's health / itself.  Unknown ones are ignored. */
+/* The target reports a portal / why it can't serve a port (empty: it can) / a unit's health /
+ * itself.  Unknown ones are ignored. */
 void san_portal_seen(const struct san_state *s, const char *address, uint16_t tcp_port,
 		     enum san_listen listen, const char *why, struct san_changes *ch);
+void san_port_seen(const struct san_state *s, const char *iqn, uint16_t tpgt, const char *why,
+		   struct san_changes *ch);
 void san_unit_seen(const struct san_state *s, const char *naa, const char *error,
 		   struct san_changes *ch);
 void san_engine_seen(const struct san_state *s, const struct san_env *env, const char *kind,

@@ -275,6 +275,21 @@ void san_portal_seen(const struct san_state *s, const char *address, uint16_t tc
 	san_changes_add(ch, SAN_PORTAL, p, d);
 }
 
+void san_port_seen(const struct san_state *s, const char *iqn, uint16_t tpgt, const char *why,
+		   struct san_changes *ch)
+{
+	const struct san_node *n = san_node_by_iqn(s, iqn);
+	const struct san_port *p = n ? san_port_at(s, n->obj.id, tpgt) : NULL;
+	struct san_port *d;
+
+	ch->observed = true;
+	if (!p || streq(p->why->s, why))
+		return;
+	d = san_obj_dup(p);
+	san_str_set(&d->why, why);
+	san_changes_add(ch, SAN_PORT, p, d);
+}
+
 void san_unit_seen(const struct san_state *s, const char *naa, const char *error,
 		   struct san_changes *ch)
 {

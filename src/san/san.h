@@ -175,6 +175,7 @@ struct san_port {
 	uint32_t n_bindings;  /* measured from the bindings */
 	struct san_enabled enabled;
 	enum san_status status;
+	struct san_str *why; /* measured: the target's words when it can't serve the port, or empty */
 };
 
 enum san_origin {

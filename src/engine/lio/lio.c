@@ -73,6 +73,7 @@ struct lio_engine {
 	struct look *look;
 	struct drain *drain;
 	struct san_state *want; /* what the kernel is to be; NULL: not told yet */
+	struct scopes bad;      /* ports that were told of as not served */
 	bool failed;            /* something is not as wanted: again at retry_at */
 	uint64_t retry_at, check_at, poll_at, settle_at; /* monotonic ns; 0: not set */
 };
@@ -135,6 +136,25 @@ static void on_unit(void *ctx, const char *naa, const char *why)
 	if (!*why && !(u && u->why->len))
 		return;
 	l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_UNIT, .naa = naa, .why = why});
+}
+
+static void on_port(void *ctx, const char *iqn, uint16_t tpgt, const char *why)
+{
+	struct lio_engine *l = ctx;
+	size_t i = 0;
+
+	while (i < l->bad.n && (l->bad.v[i].tpgt != tpgt || !streq(l->bad.v[i].name->s, iqn)))
+		i++;
+	if (!*why && i == l->bad.n)
+		return;
+	if (!*why) {
+		san_str_unref(l->bad.v[i].name);
+		l->bad.v[i] = l->bad.v[--l->bad.n];
+	} else if (i == l->bad.n) {
+		scopes_add(&l->bad, SCOPE_PORT, iqn, tpgt);
+	}
+	l->notify(l->ctx, &(struct engine_event){
+				  .kind = ENGINE_PORT, .iqn = iqn, .tpgt = tpgt, .why = why});
 }
 
 /* ---- one list of changes ---- */
@@ -718,6 +738,7 @@ static void lio_free(struct engine *en)
 		l->head = j->next;
 		job_free(j);
 	}
+	scopes_done(&l->bad);
 	san_state_unref(l->want);
 	pthread_cond_destroy(&l->ended);
 	pthread_mutex_destroy(&l->lock);
@@ -848,6 +869,7 @@ int lio_engine_new(const struct lio_engine_config *cfg, struct engine **ret, str
 	l->tree.watch = l->wake = -1;
 	l->tree.left = on_left;
 	l->tree.unit_fares = on_unit;
+	l->tree.port_fares = on_port;
 	l->tree.ctx = l;
 	l->apply_ms = cfg->apply_ms ? cfg->apply_ms : APPLY_MS;
 	l->poll_ms = cfg->poll_ms ? cfg->poll_ms : POLL_MS;

@@ -22,6 +22,11 @@
 /* After a reboot everything differs: so many differences are told one by one. */
 enum { MENDED_SAID = 20, RESERVATIONS_MAX = 256 << 10 };
 
+#define FOREIGN                                                                               \
+	"the kernel has a target of this name already, made by another tool; choose another " \
+	"name, "                                                                              \
+	"or remove it there first"
+
 struct attribute {
 	const char *path, *value;
 };
@@ -36,7 +41,7 @@ void scopes_done(struct scopes *v)
 	*v = (struct scopes){0};
 }
 
-static void scope_add(struct scopes *v, enum scope_kind kind, const char *name, uint16_t tpgt)
+void scopes_add(struct scopes *v, enum scope_kind kind, const char *name, uint16_t tpgt)
 {
 	/* What comes twice comes mostly in a row. */
 	if (v->n && v->v[v->n - 1].kind == kind && v->v[v->n - 1].tpgt == tpgt &&
@@ -55,7 +60,7 @@ static void add_ports(struct scopes *v, const struct san_state *s, uint64_t node
 
 	for (const struct san_port *p = san_first_of(&w, s, SAN_PORTS_OF_NODE, node); p;
 	     p = san_next(&w))
-		scope_add(v, SCOPE_PORT, p->iqn->s, p->tpgt);
+		scopes_add(v, SCOPE_PORT, p->iqn->s, p->tpgt);
 }
 
 static void add_bindings(struct scopes *v, const struct san_state *s, uint64_t portal)
@@ -64,7 +69,7 @@ static void add_bindings(struct scopes *v, const struct san_state *s, uint64_t p
 
 	for (const struct san_binding *b = san_first_of(&w, s, SAN_BINDINGS_OF_PORTAL, portal); b;
 	     b = san_next(&w))
-		scope_add(v, SCOPE_PORT, b->iqn->s, b->tpgt);
+		scopes_add(v, SCOPE_PORT, b->iqn->s, b->tpgt);
 }
 
 static void add_object(struct scopes *v, const struct san_obj *o, const struct san_state *was,
@@ -73,23 +78,23 @@ static void add_object(struct scopes *v, const struct san_obj *o, const struct s
 	const void *x = o;
 
 	if (o->kind == SAN_UNIT) {
-		scope_add(v, SCOPE_UNIT, ((const struct san_unit *)x)->naa, 0);
+		scopes_add(v, SCOPE_UNIT, ((const struct san_unit *)x)->naa, 0);
 	} else if (o->kind == SAN_NODE) {
-		scope_add(v, SCOPE_TARGET, ((const struct san_node *)x)->iqn->s, 0);
+		scopes_add(v, SCOPE_TARGET, ((const struct san_node *)x)->iqn->s, 0);
 		add_ports(v, was, o->id);
 		add_ports(v, now, o->id);
 	} else if (o->kind == SAN_PORT) {
 		const struct san_port *p = x;
 
-		scope_add(v, SCOPE_PORT, p->iqn->s, p->tpgt);
+		scopes_add(v, SCOPE_PORT, p->iqn->s, p->tpgt);
 	} else if (o->kind == SAN_PORTAL) {
-		scope_add(v, SCOPE_PORTAL, ((const struct san_portal *)x)->text->s, 0);
+		scopes_add(v, SCOPE_PORTAL, ((const struct san_portal *)x)->text->s, 0);
 		add_bindings(v, was, o->id);
 		add_bindings(v, now, o->id);
 	} else if (o->kind == SAN_BINDING) {
 		const struct san_binding *b = x;
 
-		scope_add(v, SCOPE_PORT, b->iqn->s, b->tpgt);
+		scopes_add(v, SCOPE_PORT, b->iqn->s, b->tpgt);
 	} else if (o->kind == SAN_LUN) {
 		add_ports(v, was, ((const struct san_lun *)x)->node);
 		add_ports(v, now, ((const struct san_lun *)x)->node);
@@ -118,29 +123,30 @@ int scopes_of_all(struct scopes *v, const struct tree *t, const struct san_state
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
 		for (const struct san_obj *o = san_first(&w, s, in[i]); o; o = san_next(&w)) {
 			if (o->kind == SAN_NODE)
-				scope_add(v, SCOPE_TARGET,
-					  ((const struct san_node *)(const void *)o)->iqn->s, 0);
+				scopes_add(v, SCOPE_TARGET,
+					   ((const struct san_node *)(const void *)o)->iqn->s, 0);
 			else if (o->kind == SAN_PORTAL)
-				scope_add(v, SCOPE_PORTAL,
-					  ((const struct san_portal *)(const void *)o)->text->s, 0);
+				scopes_add(v, SCOPE_PORTAL,
+					   ((const struct san_portal *)(const void *)o)->text->s,
+					   0);
 			else
 				add_object(v, o, s, s);
 		}
 	}
 	for (size_t i = 0; own_at(t->own, i); i++) {
 		if (!san_node_by_iqn(s, own_at(t->own, i)))
-			scope_add(v, SCOPE_TARGET, own_at(t->own, i), 0);
+			scopes_add(v, SCOPE_TARGET, own_at(t->own, i), 0);
 	}
 	if (cfs_list(&t->cfs, TREE_HBA, CFS_DIRS, &units, e) < 0 ||
 	    cfs_list(&t->cfs, "iscsi/" TREE_HOLDER "/tpgt_1/np", CFS_DIRS, &portals, e) < 0)
 		return e->code;
 	for (size_t i = 0; i < units.n; i++) {
 		if (strlen(units.v[i]) == 16 && !san_unit_by_naa(s, units.v[i]))
-			scope_add(v, SCOPE_UNIT, units.v[i], 0);
+			scopes_add(v, SCOPE_UNIT, units.v[i], 0);
 	}
 	for (size_t i = 0; i < portals.n; i++) {
 		if (!san_portal_by_text(s, portals.v[i]))
-			scope_add(v, SCOPE_PORTAL, portals.v[i], 0);
+			scopes_add(v, SCOPE_PORTAL, portals.v[i], 0);
 	}
 	return 0;
 }
@@ -745,6 +751,9 @@ static int port_give_portals(struct tree *t, const struct want *w, enum tree_car
 			     w->port->name->s);
 			continue;
 		}
+		/* One that listens nowhere says so itself. */
+		if (care == TREE_BEST && !cfs_exists(&t->cfs, holder_path(b->portal_text->s).s))
+			continue;
 		(void)why_not(b->portal_text->s, why.code, &why);
 		(void)err_in(&why, "portal %s does not serve port %s", b->portal_text->s,
 			     w->port->name->s);
@@ -788,8 +797,10 @@ static int port_give(struct tree *t, const struct san_state *s, const struct sco
 	char is[8];
 	int r;
 
-	if (!w.port || !own_has(t->own, x->name->s))
+	if (!w.port)
 		return 0;
+	if (!own_has(t->own, x->name->s))
+		return err_set(e, -EEXIST, FOREIGN);
 	r = cfs_mkdir(&t->cfs, w.path.s, e);
 	if (r < 0)
 		return r;
@@ -868,9 +879,7 @@ static int target_give(struct tree *t, const struct san_state *s, const char *iq
 	if (!n)
 		return 0;
 	if (!own_has(t->own, iqn) && cfs_exists(&t->cfs, p.s))
-		return err_set(e, -EEXIST,
-			       "the kernel has a target of this name already, made by another "
-			       "tool; choose another name, or remove it there first");
+		return err_set(e, -EEXIST, FOREIGN);
 	r = own_add(t->own, iqn, e);
 	if (r < 0)
 		return r;
@@ -910,6 +919,8 @@ static int take_scope(struct tree *t, const struct san_state *s, const struct sc
 static int give_scope(struct tree *t, const struct san_state *s, const struct scope *x,
 		      enum tree_care care, struct err *e)
 {
+	int r;
+
 	switch (x->kind) {
 	case SCOPE_UNIT:
 		return unit_give(t, s, x->name->s, e);
@@ -918,7 +929,10 @@ static int give_scope(struct tree *t, const struct san_state *s, const struct sc
 			return err_in(e, "target %s", x->name->s);
 		return 0;
 	case SCOPE_PORT:
-		if (port_give(t, s, x, care, e) < 0)
+		r = port_give(t, s, x, care, e);
+		if (r >= 0 || care == TREE_BEST)
+			t->port_fares(t->ctx, x->name->s, x->tpgt, r < 0 ? e->text : "");
+		if (r < 0)
 			return err_in(e, "port %u of target %s", (unsigned)x->tpgt, x->name->s);
 		return 0;
 	case SCOPE_PORTAL:

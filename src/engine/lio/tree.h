@@ -25,8 +25,9 @@
 
 /* A portal has left a port that goes on: its sessions are to be drained. */
 typedef void tree_left(void *ctx, const char *iqn, uint16_t tpgt, const char *portal);
-/* Of a unit: why "" when it is well. */
+/* Of a unit, of a port: why "" when it is well. */
 typedef void tree_unit_fares(void *ctx, const char *naa, const char *why);
+typedef void tree_port_fares(void *ctx, const char *iqn, uint16_t tpgt, const char *why);
 
 struct tree {
 	struct cfs cfs;
@@ -36,6 +37,7 @@ struct tree {
 	int watch; /* inotify, or -1 */
 	tree_left *left;
 	tree_unit_fares *unit_fares;
+	tree_port_fares *port_fares;
 	void *ctx;
 	/* While mending what another tool did (or what a crash left) every difference is logged. */
 	bool mending;
@@ -54,6 +56,7 @@ struct scopes {
 };
 void scopes_done(struct scopes *v);
 #define auto_scopes CLEANUP(scopes_done)
+void scopes_add(struct scopes *v, enum scope_kind kind, const char *name, uint16_t tpgt);
 /* What a list of changes touches; was is the state before it, now the one after. */
 void scopes_of_changes(struct scopes *v, const struct san_changes *ch, const struct san_state *was,
 		       const struct san_state *now);

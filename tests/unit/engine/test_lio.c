@@ -18,7 +18,7 @@ struct watcher {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	unsigned count[ENGINE_UNIT + 1];
-	char naa[20], unit_why[256], initiator[256], isid[16];
+	char naa[20], unit_why[256], initiator[256], isid[16], port[256], port_why[256];
 	struct {
 		char text[80], why[128];
 		enum san_listen listen;
@@ -35,6 +35,9 @@ static void watch(void *ctx, const struct engine_event *ev)
 	if (ev->kind == ENGINE_UNIT) {
 		(void)snprintf(w->naa, sizeof(w->naa), "%s", ev->naa);
 		(void)snprintf(w->unit_why, sizeof(w->unit_why), "%s", ev->why);
+	} else if (ev->kind == ENGINE_PORT) {
+		(void)snprintf(w->port, sizeof(w->port), "%s,%u", ev->iqn, ev->tpgt);
+		(void)snprintf(w->port_why, sizeof(w->port_why), "%s", ev->why);
 	} else if (ev->kind == ENGINE_SESSION_UP) {
 		(void)snprintf(w->initiator, sizeof(w->initiator), "%s", ev->session.initiator);
 		(void)snprintf(w->isid, sizeof(w->isid), "%s", ev->session.isid);
@@ -417,12 +420,37 @@ TEST(a_target_of_that_name_that_others_made_is_not_taken_over)
 	rig_free(&r);
 }
 
+TEST(a_port_that_can_not_be_served_says_why_and_gets_well)
+{
+	struct rig r = {0};
+	auto_free char *theirs = NULL;
+
+	rig_new(&r, 0);
+	CHECK_INT(r.w.count[ENGINE_PORT], 0);
+	rig_end(&r, false);
+	theirs = rig_path(&r, cfs_path("iscsi/%s", r.a).s);
+	CHECK_INT(mkdir(theirs, 0755), 0);
+	rig_engine(&r, 0);
+	rig_replace(&r);
+	CHECK(seen(&r.w, ENGINE_PORT, 1));
+	CHECK_STR(r.w.port, cfs_path("%s,1", r.a).s);
+	CHECK(strstr(r.w.port_why, "another tool") != NULL);
+	CHECK(!there(&r, "iscsi/%s/tpgt_1", r.a));
+	/* The others are served all the same. */
+	CHECK(there(&r, "iscsi/%s/tpgt_7/np/10.0.0.1:3260", r.b));
+	CHECK_INT(rmdir(theirs), 0);
+	rig_replace(&r);
+	CHECK(seen(&r.w, ENGINE_PORT, 2));
+	CHECK_STR(r.w.port_why, "");
+	CHECK(there(&r, "iscsi/%s/tpgt_1/np/10.0.0.1:3260", r.a));
+	rig_free(&r);
+}
+
 TEST(after_a_restart_what_is_ours_is_known_and_what_is_too_much_goes)
 {
 	struct rig r = {0};
 	struct san_changes ch = {0};
 	struct san_delete_port_in in;
-	auto_free char *text = NULL;
 
 	rig_new(&r, 0);
 	rig_end(&r, true);

@@ -275,3 +275,34 @@ TEST(iscsi_names_are_normalised_and_checked)
 			CHECK(*e.text);
 	}
 }
+
+TEST(a_port_that_the_target_can_not_serve_has_failed_until_it_is_well)
+{
+	struct box x;
+	struct san_changes ch = {0};
+	const char *iqn;
+
+	box_new(&x);
+	iqn = san_node(x.s, x.a)->iqn->s;
+	CHECK_INT(san_port(x.s, x.a1)->status, SAN_OK);
+	san_port_seen(x.s, iqn, 1, "the name is taken", &ch);
+	CHECK_INT(ch.n, 1);
+	box_apply(&x, &ch);
+	CHECK_INT(san_port(x.s, x.a1)->status, SAN_FAILED);
+	CHECK_STR(san_port(x.s, x.a1)->why->s, "the name is taken");
+	/* Said twice, or of nothing: no change. */
+	san_port_seen(x.s, iqn, 1, "the name is taken", &ch);
+	san_port_seen(x.s, iqn, 9, "who?", &ch);
+	san_port_seen(x.s, "iqn.2001-01.nobody", 1, "who?", &ch);
+	CHECK_INT(ch.n, 0);
+	san_port_seen(x.s, iqn, 1, "", &ch);
+	box_apply(&x, &ch);
+	CHECK_INT(san_port(x.s, x.a1)->status, SAN_OK);
+	/* What it said is forgotten with it. */
+	san_port_seen(x.s, iqn, 1, "the name is taken", &ch);
+	box_apply(&x, &ch);
+	san_engine_seen(x.s, &box_env, "fake", SAN_ENGINE_GONE, "killed", &ch);
+	box_apply(&x, &ch);
+	CHECK_STR(san_port(x.s, x.a1)->why->s, "");
+	box_done(&x);
+}
