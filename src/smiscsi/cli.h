@@ -28,6 +28,7 @@ struct cli {
 		const char *name, *value;
 	} options[CLI_MAX_ARGS];
 	size_t n_options;
+	const void *beside; /* what a command's columns look things up in */
 };
 
 struct cli_command {

@@ -58,6 +58,22 @@ int cmd_sm_endpoints(struct cli *c)
 	return list(c, "MSFT_SMEndpoint", cols, ARRAY_SIZE(cols));
 }
 
+/* How old what is known of a provider is: what its MSFT_SMDiscovery says. */
+static const char *age(struct cli *c, const struct cim_raw_instance *i)
+{
+	const struct session_list *discoveries = c->beside;
+	const char *id = prop_text(i, "ObjectId");
+	size_t n = strcspn(id, ":");
+
+	for (size_t k = 0; k < discoveries->n; k++) {
+		const char *of = prop_text(discoveries->v[k], "DiscoveryId");
+
+		if (strlen(of) == n && strncmp(of, id, n) == 0)
+			return prop_text(discoveries->v[k], "Status");
+	}
+	return "";
+}
+
 int cmd_sm_providers(struct cli *c)
 {
 	static const struct cli_column cols[] = {
@@ -65,8 +81,14 @@ int cmd_sm_providers(struct cli *c)
 		{"NAME", "ElementName", NULL},
 		{"VERSION", "VersionString", NULL},
 		{"SMI-S", "SMISProfileVersion", NULL},
+		{"STATUS", NULL, age},
 	};
+	struct session_list discoveries;
+	struct err e = {0};
 
+	if (session_list(c->session, NS_SM, "MSFT_SMDiscovery", &discoveries, &e) < 0)
+		return cli_fail(&e);
+	c->beside = &discoveries;
 	return list(c, "MSFT_SMProvider", cols, ARRAY_SIZE(cols));
 }
 
@@ -143,15 +165,20 @@ static int follow(struct cli *c, const struct cim_path *job)
 int cmd_sm_discover(struct cli *c)
 {
 	const char *user = cli_option(c, "provider-user");
+	const char *level = cli_option(c, "level"), *interop = cli_option(c, "interop");
 	/* not an argument: everybody on the host can read those */
 	const char *password = getenv("SMISCSI_PROVIDER_PASSWORD");
 	const struct cim_named *job;
 	struct session_answer a;
-	struct cim_named p[5];
+	struct cim_named p[7];
+	uint64_t l_number = 0;
 	struct session_list l;
 	struct err e = {0};
 	size_t n = 0;
 
+	if (level && !str_u64(level, strlen(level), UINT32_MAX, &l_number))
+		return cli_failf("the level is a number: 0 systems, 1 and ports and pools, 2 and "
+				 "volumes, 3 all, not '%s'", level);
 	if (session_list(c->session, NS_SM, "MSFT_SMStorageDiscovery", &l, &e) < 0)
 		return cli_fail(&e);
 	if (l.n != 1)
@@ -159,6 +186,10 @@ int cmd_sm_discover(struct cli *c)
 	p[n++] = cli_text("host", c->args[0]);
 	p[n++] = cli_text("hostType", "smis-cimxml");
 	p[n++] = cli_number("forceRediscovery", CIM_BOOLEAN, 1); /* whoever asks wants it now */
+	if (level)
+		p[n++] = cli_number("discoveryLevel", CIM_UINT32, l_number);
+	if (interop)
+		p[n++] = cli_text("interopNamespace", interop);
 	if (user)
 		p[n++] = cli_text("username", user);
 	if (password)
