@@ -44,10 +44,5 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 
 const char *http_client_peer(const struct http_client *c)
 {
-	char *peer = NULL;
-
-	if (curl_easy_getinfo(c->curl, CURLINFO_PRIMARY_IP, &peer) != CURLE_OK || !peer ||
-	    (!strchr(peer, '.') && !strchr(peer, ':')) || strchr(peer, '/'))
-		return "";
-	return peer;
+	return c->remote ? http_remote_peer(c->remote) : "";
 }

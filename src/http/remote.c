@@ -272,3 +272,12 @@ int http_remote_call(struct http_remote *c, const struct http_call *call, struct
 			       c->error[0] ? c->error : curl.easy_strerror(r));
 	return 0;
 }
+
+const char *http_remote_peer(const struct http_remote *c)
+{
+	char *peer = NULL;
+
+	if (curl.easy_getinfo(c->curl, CURLINFO_PRIMARY_IP, &peer) != CURLE_OK || !peer)
+		return "";
+	return peer;
+}

@@ -16,6 +16,7 @@ int http_remote_new(const struct http_client_config *c, struct http_remote **ret
 		    struct err *e) MUST_CHECK;
 int http_remote_call(struct http_remote *c, const struct http_call *call, struct err *e) MUST_CHECK;
 void http_remote_free(struct http_remote *c);
+const char *http_remote_peer(const struct http_remote *c);
 
 struct http_local;
 int http_local_new(const struct http_client_config *c, struct http_local **ret,
