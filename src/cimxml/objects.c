@@ -48,7 +48,8 @@ int objects_namespace(struct objects *o, const struct xml_node *n, const char **
 		for (; *name && len < most; name++)
 			text[len++] = is_slash(*name) ? '/' : *name;
 		if (*name)
-			return err_set(o->e, -EINVAL, "a namespace name of more than %zu bytes", most);
+			return err_set(o->e, -EINVAL, "a namespace name of more than %zu bytes",
+				       most);
 		while (len && text[len - 1] == '/')
 			len--;
 	}

@@ -386,7 +386,8 @@ enum cimxml_outcome cimxml_decode_request(struct cimxml_parser *p, const char *b
 {
 	struct decode d = {
 		.o = {.a = a, .inner = &p->inner, .bounds = &p->bounds},
-                  .rq = ret, .refusal = ret_refusal
+		.rq = ret,
+		.refusal = ret_refusal
         };
 	struct xml *x = &p->outer;
 	enum cimxml_outcome r;

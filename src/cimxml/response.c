@@ -20,7 +20,10 @@ struct cimxml_reader {
 
 static struct objects objects_of(struct cimxml_reader *r, struct arena *a, struct err *e)
 {
-	return (struct objects){.a = a, .inner = &r->inner, .bounds = &cimxml_bounds_usual, .e = e,
+	return (struct objects){.a = a,
+				.inner = &r->inner,
+				.bounds = &cimxml_bounds_usual,
+				.e = e,
 				.lenient = true};
 }
 

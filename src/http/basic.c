@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
 #include "http/basic.h"
+#include "base/str.h"
 
 static bool base64(const char *s, char *at, size_t *ret_len)
 {

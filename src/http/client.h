@@ -7,8 +7,8 @@
  * environment not used; the answer is handed on as it arrives, and every call has an end in time
  * and in bytes.
  *
- * Depends on: base, libcurl (loaded for the first URL that is no Unix socket).  Threads: a client belongs to one thread; the abandon flag may be
- * set from any.
+ * Depends on: base, libcurl (loaded for the first URL that is no Unix socket).  Threads: a client
+ * belongs to one thread; the abandon flag may be set from any.
  */
 #pragma once
 

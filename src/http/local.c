@@ -169,7 +169,8 @@ static int write_head(struct http_local *c, const struct http_call *call, struct
 	}
 	(void)buf_addf(&c->head, "Content-Length: %zu\r\n\r\n", call->n);
 	if (c->head.full)
-		return err_set(e, -E2BIG, "the request's headers have more than %d bytes", HEAD_MAX);
+		return err_set(e, -E2BIG, "the request's headers have more than %d bytes",
+			       HEAD_MAX);
 	return 0;
 }
 
@@ -187,8 +188,8 @@ static int send_all(struct http_local *c, const struct http_call *call, uint64_t
 		if (call->n) {
 			size_t skip = at > c->head.len ? at - c->head.len : 0;
 
-			v[m.msg_iovlen++] = (struct iovec){
-				(void *)(uintptr_t)(call->body + skip), call->n - skip};
+			v[m.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)(call->body + skip),
+							   call->n - skip};
 		}
 		n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
 		if (n < 0 && errno == EAGAIN) {

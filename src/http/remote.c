@@ -24,9 +24,10 @@ struct http_remote {
 };
 
 /* What is used of libcurl, found when it is loaded and the same from then on. */
-#define CURL_FUNCTIONS(X)                                                                     \
-	X(global_init) X(easy_init) X(easy_cleanup) X(easy_setopt) X(easy_getinfo) X(easy_perform) \
-	X(easy_strerror) X(slist_append) X(slist_free_all)
+#define CURL_FUNCTIONS(X)                                                           \
+	X(global_init)                                                              \
+	X(easy_init) X(easy_cleanup) X(easy_setopt) X(easy_getinfo) X(easy_perform) \
+		X(easy_strerror) X(slist_append) X(slist_free_all)
 #undef curl_easy_setopt /* macros that check types, and hide the functions */
 #undef curl_easy_getinfo
 static struct {
@@ -50,8 +51,8 @@ static void load(void)
 		(void)snprintf(curl.why_not, sizeof(curl.why_not), "%s", why ? why : names[0]);
 		return;
 	}
-#define FIND(name)                                                                        \
-	*(void **)(void *)&curl.name = dlsym(lib, "curl_" #name);                         \
+#define FIND(name)                                                \
+	*(void **)(void *)&curl.name = dlsym(lib, "curl_" #name); \
 	all = all && curl.name;
 	CURL_FUNCTIONS(FIND)
 	if (!all || curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -146,8 +147,10 @@ int http_remote_new(const struct http_client_config *cfg, struct http_remote **r
 	(void)pthread_once(&once, load);
 	if (curl.why_not[0]) {
 		free(c);
-		return err_set(e, -ENOSYS, "%.200s: other servers are reached by way of libcurl, which "
-			       "can't be loaded (%s); install it", cfg->url, curl.why_not);
+		return err_set(e, -ENOSYS,
+			       "%.200s: other servers are reached by way of libcurl, which "
+			       "can't be loaded (%s); install it",
+			       cfg->url, curl.why_not);
 	}
 	c->curl = curl.easy_init();
 	if (!c->curl)

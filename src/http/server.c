@@ -22,8 +22,8 @@
 
 enum {
 	BACKLOG = 1024,
-	KEEP_IDLE = 64,                /* exchanges kept for the next request */
-	KEEP_OUT = 256 * 1024,         /* an output buffer larger than that is not kept */
+	KEEP_IDLE = 64,        /* exchanges kept for the next request */
+	KEEP_OUT = 256 * 1024, /* an output buffer larger than that is not kept */
 	STOP_MS = 30000,
 	HALF_CLOSED_S = 5, /* how long half a request may stand when its other half can't come */
 };
@@ -57,8 +57,8 @@ struct http_exchange {
 	struct arena *arena;
 	struct buf body, out;
 	bool too_large;
-	bool by_and_by; /* a long body whose length nobody told */
-	size_t counted; /* of the body, in server.body_bytes; short ones are not */
+	bool by_and_by;       /* a long body whose length nobody told */
+	size_t counted;       /* of the body, in server.body_bytes; short ones are not */
 	atomic_bool answered; /* the tick looks at it */
 	atomic_int state;
 	void *ctx;
@@ -244,8 +244,8 @@ void *http_context(const struct http_exchange *x)
 
 static void read_peer(struct connection *c, struct MHD_Connection *conn)
 {
-	const union MHD_ConnectionInfo *i =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+		conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *sa = i ? i->client_addr : NULL;
 
 	c->loopback = false;
@@ -364,8 +364,9 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *at, size_t max)
 	ssize_t n = st->fill(st->ctx, at, max);
 
 	(void)pos;
-	return n > 0 ? n : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
-				  : MHD_CONTENT_READER_END_WITH_ERROR;
+	return n > 0    ? n
+	       : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
+			: MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 void http_stream(struct http_exchange *x, unsigned status, const struct http_field *f, size_t n,
@@ -379,9 +380,8 @@ void http_stream(struct http_exchange *x, unsigned status, const struct http_fie
 		return;
 	}
 	*st = (struct stream){.fill = fill, .ctx = ctx};
-	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, x->listener->server->c.limits.head_bytes,
-					      stream_read, st,
-					      NULL);
+	r = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, x->listener->server->c.limits.head_bytes, stream_read, st, NULL);
 	/* also when the connection closes afterwards, or the client couldn't tell the end of the
 	 * answer from its breaking off */
 	if (streq(x->version, "HTTP/1.1"))
@@ -424,8 +424,8 @@ static bool reserve(struct http_exchange *x, size_t n)
 static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, const char *url,
 			     const char *method, const char *version, void **con_cls)
 {
-	const union MHD_ConnectionInfo *i =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+		conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	static const struct http_field close_it = {"Connection", "close"};
 	struct http_server *s = l->server;
 	struct http_exchange *x;
@@ -514,8 +514,8 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 	struct connection *c = *socket_context;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *i =
-			MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+		const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+			conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 		c = xcalloc(1, sizeof(*c));
 		c->fd = i ? i->connect_fd : -1;
@@ -590,8 +590,10 @@ static int listen_unix(const struct http_listen *l, struct err *e)
 	int fd;
 
 	if (strlen(l->unix_path) >= sizeof(a.sun_path))
-		return err_set(e, -ENAMETOOLONG, "the socket's path %s is longer than %zu bytes; use a "
-			       "state folder with a shorter name", l->unix_path, sizeof(a.sun_path) - 1);
+		return err_set(e, -ENAMETOOLONG,
+			       "the socket's path %s is longer than %zu bytes; use a "
+			       "state folder with a shorter name",
+			       l->unix_path, sizeof(a.sun_path) - 1);
 	memcpy(a.sun_path, l->unix_path, strlen(l->unix_path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -627,9 +629,10 @@ static int listen_tcp(const struct http_listen *l, struct err *e)
 		: bind(fd, (struct sockaddr *)&v4, sizeof(v4));
 	if (r < 0 || listen(fd, BACKLOG) < 0) {
 		if (errno == EADDRINUSE)
-			(void)err_set(e, -EADDRINUSE, "cannot listen on %s port %u: it is in use by "
-				      "another process; stop that or choose another port", l->address,
-				      l->port);
+			(void)err_set(e, -EADDRINUSE,
+				      "cannot listen on %s port %u: it is in use by "
+				      "another process; stop that or choose another port",
+				      l->address, l->port);
 		else
 			(void)err_sys(e, "cannot listen on %s port %u", l->address, l->port);
 		(void)close(fd);
@@ -643,20 +646,23 @@ static int start(struct http_server *s, struct listener *l, const struct http_li
 {
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)s->c.cert_pem},
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->c.key_pem},
-		{MHD_OPTION_HTTPS_PRIORITIES, 0,
-		 (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_HTTPS_MEM_CERT,                                        0, (void *)(uintptr_t)s->c.cert_pem},
+		{MHD_OPTION_HTTPS_MEM_KEY,                                         0, (void *)(uintptr_t)s->c.key_pem },
+		{MHD_OPTION_HTTPS_PRIORITIES,                                      0,
+		 (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"                                     },
 		{s->c.client_ca_pem ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
-		 (void *)(uintptr_t)s->c.client_ca_pem},
-		{MHD_OPTION_END, 0, NULL},
+		 (void *)(uintptr_t)s->c.client_ca_pem								},
+		{MHD_OPTION_END,						   0, NULL                            },
 	};
 	struct MHD_OptionItem pool[] = {
-		/* a pool of one is refused: that is the internal thread itself */
-		{threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
-		{MHD_OPTION_END, 0, NULL},
+  /* a pool of one is refused: that is the internal thread itself */
+		{threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads,
+		 NULL									       },
+		{MHD_OPTION_END,					     0,                 NULL},
 	};
-	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem none[] = {
+		{MHD_OPTION_END, 0, NULL}
+        };
 	int fd = what->unix_path ? listen_unix(what, e) : listen_tcp(what, e);
 
 	if (fd < 0)
@@ -678,7 +684,8 @@ static int start(struct http_server *s, struct listener *l, const struct http_li
 	if (!l->daemon) {
 		(void)close(fd);
 		free(l->unix_path);
-		return err_set(e, -EIO, "cannot serve on %s%s: the certificate or its key is not usable, "
+		return err_set(e, -EIO,
+			       "cannot serve on %s%s: the certificate or its key is not usable, "
 			       "or no thread could be made",
 			       what->unix_path ? what->unix_path : what->address,
 			       what->tls ? " over TLS" : "");

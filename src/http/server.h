@@ -69,9 +69,9 @@ void http_server_tick(struct http_server *s);
 unsigned http_server_connections(const struct http_server *s);
 
 /* ---- the request; all borrowed until done ---- */
-const char *http_method(const struct http_exchange *x);  /* "POST" */
-const char *http_url(const struct http_exchange *x);     /* "/cimom" */
-const char *http_version(const struct http_exchange *x); /* "HTTP/1.1" */
+const char *http_method(const struct http_exchange *x);                   /* "POST" */
+const char *http_url(const struct http_exchange *x);                      /* "/cimom" */
+const char *http_version(const struct http_exchange *x);                  /* "HTTP/1.1" */
 const char *http_header(const struct http_exchange *x, const char *name); /* NULL: absent */
 /* Every header as it came, also those that came twice. */
 void http_each_header(const struct http_exchange *x,
@@ -82,7 +82,7 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:40312", "loc
 /* The peer's address without its port. */
 const char *http_peer_address(const struct http_exchange *x);
 bool http_peer_is_loopback(const struct http_exchange *x);
-bool http_is_private(const struct http_exchange *x); /* came through a Unix socket */
+bool http_is_private(const struct http_exchange *x);        /* came through a Unix socket */
 bool http_has_authorization(const struct http_exchange *x); /* of whatever kind */
 /* User and password of Basic authentication, in the exchange's arena; false: none given, not
  * well-formed, or given twice. */
