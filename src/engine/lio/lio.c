@@ -32,6 +32,7 @@ enum {
 	POLL_MAX_MS = 5000, /* ... but is not put off longer */
 	RETRY_MS = 5000,    /* what failed is tried again */
 	CHECK_MS = 60000,   /* everything is compared, should no event have told */
+	CHECK_SHARE = 100,  /* comparing takes at most this part (1/n) of the time */
 	SETTLE_MS = 200,    /* another tool's changes come in a row */
 	FILE_NAME_MAX = 250 /* the kernel's room for a backing file's name */
 };
@@ -73,8 +74,9 @@ struct lio_engine {
 	struct look *look;
 	struct drain *drain;
 	struct san_state *want; /* what the kernel is to be; NULL: not told yet */
-	struct scopes bad;      /* ports that were told of as not served */
-	bool failed;            /* something is not as wanted: again at retry_at */
+	char complaint[sizeof(((struct err *)0)->text)]; /* said once, not at every try */
+	struct scopes bad;                               /* ports that were told of as not served */
+	bool failed; /* something is not as wanted: again at retry_at */
 	uint64_t retry_at, check_at, poll_at, settle_at; /* monotonic ns; 0: not set */
 };
 
@@ -280,7 +282,10 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 		}
 	}
 	tell_portals(l, l->want, &v);
-	l->poll_at = 0; /* sessions may have ended */
+	for (size_t i = 0; i < ch->n; i++) {
+		if (ch->v[i].old)
+			l->poll_at = 0; /* sessions may have ended */
+	}
 }
 
 /* ---- the whole ---- */
@@ -289,6 +294,7 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 static int make_all(struct lio_engine *l, struct err *e)
 {
 	struct scopes auto_scopes v = {0};
+	uint64_t began = clock_mono_ns(), took;
 	int r;
 
 	l->failed = false;
@@ -299,11 +305,14 @@ static int make_all(struct lio_engine *l, struct err *e)
 	if (r == 0)
 		r = tree_make(&l->tree, l->want, &v, TREE_BEST, e);
 	l->tree.mending = false;
-	l->check_at = in_ms(CHECK_MS);
+	took = clock_mono_ns() - began;
+	l->check_at = in_ms(CHECK_MS) + took * CHECK_SHARE;
 	if (r < 0) {
-		log_error(engine, "%s", e->text);
 		l->failed = true;
+		if (!streq(l->complaint, e->text))
+			log_error(engine, "%s", e->text);
 	}
+	(void)snprintf(l->complaint, sizeof(l->complaint), "%s", r < 0 ? e->text : "");
 	tell_portals(l, l->want, &v);
 	if (l->failed && !l->retry_at)
 		l->retry_at = in_ms(RETRY_MS);
@@ -381,6 +390,7 @@ static void run_job(struct lio_engine *l, struct job *j)
 		*j->out = (struct engine_outcome){0};
 		if (tree_clear(&l->tree, &j->out->err) < 0)
 			j->out->result = ENGINE_REFUSED;
+		san_state_unref(take(l->want)); /* nothing is to come back */
 		break;
 	}
 }

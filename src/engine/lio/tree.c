@@ -324,7 +324,6 @@ static int unit_make(struct tree *t, const struct san_unit *u, const char *file,
 		(void)!cfs_write(&t->cfs, cfs_path("%s/%s", p.s, may[i].path).s, may[i].value,
 				 NULL);
 	restore_reservations(t, u->naa);
-	watch(t, TREE_HBA);
 	return 0;
 }
 
@@ -347,6 +346,7 @@ static int unit_give(struct tree *t, const struct san_state *s, const char *naa,
 		mend(t, "volume %s was not there", naa);
 		r = unit_make(t, u, file, e);
 	}
+	watch(t, TREE_HBA);
 	t->unit_fares(t->ctx, naa, r < 0 ? e->text : "");
 	if (r < 0)
 		return err_in(e, "give volume %s to the kernel", naa);
