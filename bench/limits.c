@@ -2,12 +2,14 @@
 /*
  * limits.c - what loopback TCP itself can do, with the message sizes of iSCSI
  *
- * usage: bench_limits echo IN-FLIGHT SESSIONS SECONDS | stream SESSIONS SECONDS
+ * usage: bench_limits echo IN-FLIGHT SESSIONS SECONDS | stream SESSIONS SECONDS | target
  *
  * echo: a server with one epoll loop answers each request of 48 bytes with 48 + 4096, as a target
  * would that had nothing to do; the client keeps so many in flight on each of so many
  * connections.  Prints answers per second.  stream: the server writes 256 KiB at a time, the
- * client reads.  Prints MB/s.  Server and client are processes of their own, as in the benches.
+ * client reads.  Prints MB/s.  target: a target that looks at nothing and answers every login, and
+ * every read with zeroes, until it is killed: what target_load reaches with it is what target_load
+ * can. Prints its port.  Server and client are processes of their own, as in the benches.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -20,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "iscsi/pdu.h"
 
 enum { REQUEST = 48, ANSWER = 48 + 4096, PIECE = 256 * 1024, MAX_SESSIONS = 64 };
 
@@ -80,6 +83,102 @@ static void serve_echo(struct conn *c, unsigned n, char *buf, char *answers)
 	}
 }
 
+/* The answer to one request; returns its length. */
+static size_t null_answer(const uint8_t *q, uint8_t *to, uint32_t stat_sn)
+{
+	static const char keys[] = "MaxRecvDataSegmentLength=262144\0FirstBurstLength=65536";
+	uint32_t cmd_sn = iscsi_get32(q + 24) + !(q[0] & 0x40), n = 0;
+
+	memset(to, 0, ISCSI_BHS_LEN);
+	to[1] = 0x80;
+	switch (q[0] & 0x3f) {
+	case ISCSI_LOGIN:
+		to[0] = ISCSI_LOGIN_RSP;
+		to[1] = 0x87;
+		n = sizeof(keys);
+		memcpy(to + 8, q + 8, 8);
+		to[15] = 1;
+		memset(to + ISCSI_BHS_LEN, 0, sizeof(keys) + 3);
+		memcpy(to + ISCSI_BHS_LEN, keys, sizeof(keys));
+		break;
+	case ISCSI_SCSI_CMD:
+		to[0] = q[1] & ISCSI_CMD_READ ? ISCSI_DATA_IN : ISCSI_SCSI_RSP;
+		if (q[1] & ISCSI_CMD_READ) {
+			n = iscsi_get32(q + 20);
+			to[1] |= ISCSI_DATA_IN_STATUS;
+			iscsi_put32(to + 20, ISCSI_TAG_NONE);
+		}
+		break;
+	default:
+		to[0] = ISCSI_LOGOUT_RSP;
+		break;
+	}
+	iscsi_put24(to + 5, n);
+	memcpy(to + 16, q + 16, 4);
+	iscsi_put32(to + 24, stat_sn);
+	iscsi_put32(to + 28, cmd_sn);
+	iscsi_put32(to + 32, cmd_sn + 127);
+	return ISCSI_BHS_LEN + (n + 3) / 4 * 4;
+}
+
+struct null_conn {
+	int fd;
+	uint32_t stat_sn;
+	size_t have;
+	uint8_t in[64 << 10];
+};
+
+/* What has come whole, answered in one write; the connection is forgotten when it ends. */
+static void serve_null(struct null_conn *c, uint8_t *out)
+{
+	ssize_t r = recv(c->fd, c->in + c->have, sizeof(c->in) - c->have, 0);
+	size_t at = 0, n = 0;
+
+	if (r <= 0) {
+		(void)close(c->fd);
+		free(c);
+		return;
+	}
+	c->have += (size_t)r;
+	while (c->have - at >= ISCSI_BHS_LEN) {
+		size_t whole_one = ISCSI_BHS_LEN + (iscsi_get24(c->in + at + 5) + 3) / 4 * 4;
+
+		if (c->have - at < whole_one)
+			break;
+		n += null_answer(c->in + at, out + n, c->stat_sn++);
+		at += whole_one;
+	}
+	memmove(c->in, c->in + at, c->have - at);
+	c->have -= at;
+	send_all(c->fd, (char *)out, n);
+}
+
+static void null_target(int l)
+{
+	const int one = 1;
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event ev = {.events = EPOLLIN};
+	/* as many answers of 4 KiB as fit requests in one read */
+	uint8_t *out = xcalloc(1, (sizeof(((struct null_conn *)0)->in) / REQUEST + 1) * ANSWER);
+
+	(void)epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
+	for (;;) {
+		struct null_conn *c;
+
+		if (epoll_wait(ep, &ev, 1, -1) != 1)
+			continue;
+		if (ev.data.ptr) {
+			serve_null(ev.data.ptr, out);
+			continue;
+		}
+		c = xcalloc(1, sizeof(*c));
+		c->fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		ev = (struct epoll_event){.events = EPOLLIN, .data.ptr = c};
+		(void)epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev);
+	}
+}
+
 static void serve_stream(const struct conn *c, unsigned n, const char *buf)
 {
 	for (unsigned i = 0;; i = (i + 1) % n)
@@ -123,7 +222,9 @@ static double measure(struct conn *c, unsigned n, unsigned in_flight, double sec
 
 int main(int argc, char **argv)
 {
-	bool echo = argc == 5 && streq(argv[1], "echo"), stream = argc == 4 && streq(argv[1], "stream");
+	bool null = argc == 2 && streq(argv[1], "target");
+	bool echo = argc == 5 && streq(argv[1], "echo"),
+	     stream = argc == 4 && streq(argv[1], "stream");
 	unsigned in_flight = echo ? (unsigned)atoi(argv[2]) : 0;
 	unsigned n = echo ? (unsigned)atoi(argv[3]) : stream ? (unsigned)atoi(argv[2]) : 0;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -136,15 +237,21 @@ int main(int argc, char **argv)
 	pid_t child;
 	int l;
 
-	if (n == 0 || n > MAX_SESSIONS || (size_t)in_flight * REQUEST > PIECE) {
+	if (!null && (n == 0 || n > MAX_SESSIONS || (size_t)in_flight * REQUEST > PIECE)) {
 		(void)fprintf(stderr, "usage: bench_limits echo IN-FLIGHT SESSIONS SECONDS | "
-				      "stream SESSIONS SECONDS\n");
+				      "stream SESSIONS SECONDS | target\n");
 		return 2;
 	}
 	l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, MAX_SESSIONS) < 0 ||
 	    getsockname(l, (struct sockaddr *)&a, &len) < 0)
 		die("listen");
+	if (null) {
+		printf("%u\n", ntohs(a.sin_port));
+		(void)fflush(stdout);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		null_target(l);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		client[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (connect(client[i].fd, (struct sockaddr *)&a, len) < 0)
@@ -167,6 +274,7 @@ int main(int argc, char **argv)
 		(void)close(server[i].fd);
 	rate = measure(client, n, in_flight, strtod(argv[argc - 1], NULL), buf, &bytes);
 	(void)kill(child, SIGKILL);
-	printf("{\"answers_per_second\": %.0f, \"mb_per_second\": %.0f}\n", rate, (double)bytes / 1e6);
+	printf("{\"answers_per_second\": %.0f, \"mb_per_second\": %.0f}\n", rate,
+	       (double)bytes / 1e6);
 	return 0;
 }

@@ -5,12 +5,13 @@
 usage: target_bench.py [SECONDS]      default 2 for each measurement; CASES=REGEX picks some
 Ratios count, not numbers: the machine's speed drifts.  Each pair is measured in turns.
 """
-import json, os, pathlib, re, subprocess, sys, tempfile
+import json, os, pathlib, re, subprocess, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "system"))
 os.environ.setdefault("SMISCSI_BUILD", "build")
 import smi
+from initiator import Connection
 from smi import at_end, free_port, loopback, wait_for
 from target_ctl import Target, binding, lun, node, port, portal, unit
 
@@ -106,21 +107,67 @@ def limit(*args):
     return json.loads(r.stdout)
 
 
+class Null:
+    """A target that looks at nothing: what the load generator reaches with it is what it can."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([smi.BUILD / "bench/bench_limits", "target"],
+                                        stdout=subprocess.PIPE, text=True)
+        at_end(self.process.kill)
+        self.address, self.port = "127.0.0.1", int(self.process.stdout.readline())
+
+
 def limits():
-    """What loopback TCP can do with the same message sizes, answers of a batch in one write."""
+    """What loopback TCP can do with the same message sizes, answers of a batch in one write; and what
+    the load generator can.  {(4 KiB or more, in flight, sessions): limit}"""
+    found = {}
+    null = Null()
     for depth, sessions in ((1, 1), (32, 1), (32, 4)):
         r = limit("echo", depth, sessions)["answers_per_second"]
-        print(f"limit: echo of 4 KiB answers, {depth} in flight, {sessions} sessions: {r} per second")
+        found[4096, depth, sessions] = r
+        most = load(null, "randread", 4096, depth, sessions, 1)["per_second"]
+        print(f"limit: 4 KiB answers, {depth} in flight, {sessions} sessions: echo {r} per second; "
+              f"our load generator with a target that does nothing {most:.0f}", flush=True)
+    null.process.kill()
     for sessions in (1, 4):
         r = limit("stream", sessions)["mb_per_second"]
+        found["stream", sessions] = r
         print(f"limit: loopback streaming, {sessions} connections: {r} MB/s", flush=True)
+    return found
+
+
+def of_limit(found, a, mode, size, depth, sessions, threads):
+    """Ours as a part of what loopback can; only what it was measured for."""
+    if size >= 65536:
+        return a["mb_per_second"] / found["stream", 4 if sessions > 1 else 1]
+    r = found.get((size, depth, sessions))
+    return a["per_second"] / r if r and mode == "randread" else None
+
+
+def idle(t, n=1000, seconds=4):
+    """What sessions cost that do nothing: (MiB in all, MiB more than before, ms of processor time a second)."""
+    def rss():
+        return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{t.process.pid}/status").read())[1]) / 1024
+
+    before = rss()
+    keep = [Connection(t.address, t.port, isid=b"\x80%05d" % i).login(IQN) for i in range(n)]
+    for c in keep:
+        c.nop()
+    time.sleep(3)  # what the logins left to do
+    used = cpu(t.process.pid)
+    time.sleep(seconds)
+    used = cpu(t.process.pid) - used
+    r = rss(), rss() - before, used * 1000 / seconds
+    for c in keep:
+        c.close()
+    return r
 
 
 def main():
-    limits()
+    found = limits()
     ours, tgt = Ours(), Tgt()
     only = os.environ.get("CASES")
-    print(f"{'':48}{'smiscsi':>10}{'tgt':>10}{'ratio':>7}{'us CPU/op':>18}{'p50/p99 us':>22}")
+    print(f"{'':48}{'smiscsi':>10}{'tgt':>10}{'ratio':>7}{'of limit':>9}{'us CPU/op':>18}{'p50/p99 us':>22}")
     for *case, name in CASES:
         if only and not re.search(only, name):
             continue
@@ -130,9 +177,16 @@ def main():
             continue
         big = case[1] >= 65536
         unit = "mb_per_second" if big else "per_second"
+        part = of_limit(found, a, *case)
         print(f"{name:48}{a[unit]:10.0f}{b[unit]:10.0f}{a[unit] / max(b[unit], 1):7.2f}"
+              f"{f'{part:.2f}' if part else '':>9}"
               f"{a['cpu_us']:9.1f}{b['cpu_us']:9.1f}"
               f"{a['p50_us']:7}/{a['p99_us']}{b['p50_us']:8}/{b['p99_us']}", flush=True)
+    if not only or re.search(only, "idle"):
+        for name, t in (("smiscsi", ours), ("tgt", tgt)):
+            whole, more, ms = idle(t)
+            print(f"1,000 idle sessions, {name}: {whole:.0f} MiB resident, {more:.1f} more than before; "
+                  f"{ms:.1f} ms of processor time a second", flush=True)
 
 
 main()
