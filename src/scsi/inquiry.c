@@ -182,10 +182,10 @@ static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 	be_put32(d + 20, ROD_TIMEOUT_MAX_S);
 	be_put32(d + 24, ROD_TIMEOUT_MAX_S);
 	d += 48;
-	be_put16(d, 0x0108); /* the one kind of token: access upon reference, made and taken */
+	be_put16(d, 0x0108); /* the one kind of token, made and taken */
 	be_put16(d + 2, 4 + 64);
 	be_put16(d + 6, 64);
-	be_put32(d + 8, 0x00010000);
+	be_put32(d + 8, ROD_CHANGE_VULNERABLE);
 	d[12] = 0x03;
 	d += 8 + 64;
 	be_put16(d, 0x8001); /* general: operations at once, and how big */

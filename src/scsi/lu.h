@@ -45,6 +45,8 @@ enum {
  * that nothing has to be copied when it is made.
  */
 enum { ROD_TOKENS_MAX = 32, ROD_RANGES_MAX = 8 };
+/* Kinds of point in time copies that may be asked for; ours, and two that leave it to us. */
+enum { ROD_CHANGE_VULNERABLE = 0x00800001, ROD_DEFAULT = 0x00800000, ROD_ANY = 0x0080ffff };
 struct rod_token {
 	uint64_t id[2]; /* both 0: free */
 	uint64_t expires_ns, timeout_ns;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ROD tokens: POPULATE TOKEN, WRITE USING TOKEN, RECEIVE ROD TOKEN INFORMATION
- * (SBC-3 4.20, 5.9, 5.46; SPC-4 6.22).  What Windows calls offloaded data transfer.
+ * (SBC-3 and SPC-4, by these names).  What Windows calls offloaded data transfer.
  *
  * A token names blocks and promises their content as of its making.  Nothing is copied for that:
  * who is about to write one of them revokes it (rod_revoke), and who reads through it looks
- * after the reading whether it still stands.
+ * after the reading whether it still stands.  That is a point in time copy of the kind "change
+ * vulnerable".
  */
 #include <sys/random.h>
 #include <time.h>
@@ -13,7 +14,6 @@
 #include "scsi/copy.h"
 
 enum {
-	ROD_ACCESS_UPON_REFERENCE = 0x00010000,
 	TOKEN_LEN = 512,
 	POPULATE_HEADER = 16,
 	USE_HEADER = 536,
@@ -93,7 +93,7 @@ static void token_write(uint8_t p[static TOKEN_LEN], const struct scsi_lu *lu,
 	uint8_t *creator = p + 16;
 
 	memset(p, 0, TOKEN_LEN);
-	be_put32(p, ROD_ACCESS_UPON_REFERENCE);
+	be_put32(p, ROD_CHANGE_VULNERABLE);
 	be_put16(p + 6, TOKEN_LEN - 8);
 	be_put64(p + 8, r->token_id[0]);
 	creator[0] = 0xe4;
@@ -111,6 +111,18 @@ static void token_write(uint8_t p[static TOKEN_LEN], const struct scsi_lu *lu,
 struct block_range {
 	uint64_t lba, blocks;
 };
+
+static bool same_block_twice(const struct block_range *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (r[i].blocks > 0 && r[k].blocks > 0 &&
+			    r[i].lba < r[k].lba + r[k].blocks && r[k].lba < r[i].lba + r[i].blocks)
+				return true;
+		}
+	}
+	return false;
+}
 
 /* Range descriptors in [p, p + len): how many there are, or -1 with the answer in t. */
 static int read_ranges(struct scsi_task *t, const uint8_t *p, size_t len,
@@ -133,7 +145,7 @@ static int read_ranges(struct scsi_task *t, const uint8_t *p, size_t len,
 			return -1;
 		}
 	}
-	if (sum > ROD_BYTES_MAX / lu_block_size(t->lu_)) {
+	if (sum > ROD_BYTES_MAX / lu_block_size(t->lu_) || same_block_twice(ret, n)) {
 		(void)op_fail(t, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
 		return -1;
 	}
@@ -141,13 +153,24 @@ static int read_ranges(struct scsi_task *t, const uint8_t *p, size_t len,
 	return (int)n;
 }
 
-/* Does the list have the header, and as many bytes of ranges behind it as it says? */
-static bool list_complete(struct scsi_task *t, size_t len, size_t header)
+/*
+ * Does the list have the header, and does it speak of at least one range behind it?  Ranges that
+ * it speaks of and has not are not counted: how many bytes there are, or -1 with the answer in t.
+ */
+static int ranges_len(struct scsi_task *t, size_t len, size_t header)
 {
-	if (len >= header && be16(t->data + header - 2) <= len - header)
-		return true;
-	(void)op_fail(t, ILLEGAL_REQUEST, PARAMETER_LIST_LENGTH_ERROR);
-	return false;
+	size_t said;
+
+	if (len < header) {
+		(void)op_fail(t, ILLEGAL_REQUEST, PARAMETER_LIST_LENGTH_ERROR);
+		return -1;
+	}
+	if (be16(t->data) < header - 2 + RANGE_LEN) {
+		(void)op_invalid_parameter(t, 0);
+		return -1;
+	}
+	said = be16(t->data + header - 2);
+	return (int)(said < len - header ? said : len - header);
 }
 
 /* ---- POPULATE TOKEN ---- */
@@ -181,7 +204,6 @@ static enum scsi_step populate_locked(struct scsi_task *t)
 	r.token_id[0] = new->id[0];
 	r.token_id[1] = new->id[1];
 	r.bytes = op_length(t);
-	r.segments = (uint16_t) new->n_ranges;
 	copy_keep_result(t, r);
 	return op_good(t);
 }
@@ -194,19 +216,21 @@ enum scsi_step op_populate_token(struct scsi_task *t)
 	uint64_t first = UINT64_MAX, end = 0;
 	uint32_t bs = lu_block_size(t->lu_), timeout;
 	struct rod_token *k;
-	int n;
+	int n, bytes;
 
 	if (len == 0)
 		return op_good(t);
-	if (!list_complete(t, len, POPULATE_HEADER))
+	bytes = ranges_len(t, len, POPULATE_HEADER);
+	if (bytes < 0)
 		return SCSI_DONE;
 	timeout = be32(p + 4);
 	if (timeout > ROD_TIMEOUT_MAX_S)
 		return op_invalid_parameter(t, 4);
-	/* RTV: a type is asked for; ours, or whichever there is (0). */
-	if ((p[2] & 0x02) && be32(p + 8) != 0 && be32(p + 8) != ROD_ACCESS_UPON_REFERENCE)
-		return op_fail(t, ILLEGAL_REQUEST, UNSUPPORTED_TOKEN_TYPE);
-	n = read_ranges(t, p + POPULATE_HEADER, be16(p + 14), range, &t->blocks_);
+	/* RTV: a type is asked for; ours, or whichever there is. */
+	if ((p[2] & 0x02) && be32(p + 8) != ROD_CHANGE_VULNERABLE && be32(p + 8) != ROD_DEFAULT &&
+	    be32(p + 8) != ROD_ANY)
+		return op_invalid_parameter(t, 8);
+	n = read_ranges(t, p + POPULATE_HEADER, (size_t)bytes, range, &t->blocks_);
 	if (n < 0)
 		return SCSI_DONE;
 	k = op_scratch(t, sizeof(*k));
@@ -235,11 +259,15 @@ static bool source_unit(struct scsi_task *t, struct copy *c, const uint8_t *toke
 {
 	const uint8_t *creator = token + 16;
 
-	if (be32(token) != ROD_ACCESS_UPON_REFERENCE) {
+	if (be16(token + 6) != TOKEN_LEN - 8) {
+		(void)op_fail(t, ILLEGAL_REQUEST, INVALID_TOKEN_LENGTH);
+		return false;
+	}
+	if (be32(token) != ROD_CHANGE_VULNERABLE) {
 		(void)op_fail(t, ILLEGAL_REQUEST, UNSUPPORTED_TOKEN_TYPE);
 		return false;
 	}
-	if (be16(token + 6) != TOKEN_LEN - 8 || creator[0] != 0xe4 || creator[7] != 8) {
+	if (creator[0] != 0xe4 || creator[7] != 8) {
 		(void)op_fail(t, ILLEGAL_REQUEST, INVALID_TOKEN_CORRUPT);
 		return false;
 	}
@@ -303,17 +331,18 @@ enum scsi_step op_write_using_token(struct scsi_task *t)
 	struct block_range to[ROD_RANGES_MAX];
 	struct rod_token k = {0};
 	struct rod_token *found;
-	uint64_t blocks = 0, will = 0;
+	uint64_t blocks = 0, will = 0, all = 0;
 	struct copy *c;
-	int n;
+	int n, bytes;
 
 	if (len == 0)
 		return op_good(t);
-	if (!list_complete(t, len, USE_HEADER))
+	bytes = ranges_len(t, len, USE_HEADER);
+	if (bytes < 0)
 		return SCSI_DONE;
 	if (op_write_protected(t->lu_))
 		return op_fail(t, DATA_PROTECT, WRITE_PROTECTED);
-	n = read_ranges(t, p + USE_HEADER, be16(p + 534), to, &blocks);
+	n = read_ranges(t, p + USE_HEADER, (size_t)bytes, to, &blocks);
 	if (n < 0)
 		return SCSI_DONE;
 	c = copy_new(t);
@@ -331,9 +360,11 @@ enum scsi_step op_write_using_token(struct scsi_task *t)
 	(void)pthread_mutex_unlock(&c->unit[0].lu->lock);
 	if (!found)
 		return op_fail(t, ILLEGAL_REQUEST, INVALID_TOKEN_UNKNOWN);
-	pair_up(c, &k, be64(p + 8), to, n, lu_block_size(t->lu_));
-	if (c->n_segments == 0 && blocks > 0)
+	for (unsigned i = 0; i < k.n_ranges; i++)
+		all += k.range[i].blocks;
+	if (be64(p + 8) >= all)
 		return op_invalid_parameter(t, 8); /* the offset is behind the token's last block */
+	pair_up(c, &k, be64(p + 8), to, n, lu_block_size(t->lu_));
 	for (unsigned i = 0; i < c->n_segments; i++)
 		will += c->segment[i].bytes;
 	c->result.short_of_rod = will < blocks * lu_block_size(t->lu_);
@@ -352,7 +383,7 @@ enum scsi_step op_token_information(struct scsi_task *t)
 	size_t len = 36;
 
 	for (size_t i = 0; i < COPY_RESULTS; i++) {
-		const struct copy_result *r = &t->nexus->copy_result[i];
+		struct copy_result *r = &t->nexus->copy_result[i];
 
 		if (!r->kept || r->action == 0 || r->list_id != be32(t->cdb + 2) ||
 		    r->lun != t->lun_)
@@ -360,17 +391,20 @@ enum scsi_step op_token_information(struct scsi_task *t)
 		p[4] = r->action;
 		p[5] = r->failed ? STATUS_FAILED : r->short_of_rod ? STATUS_SHORT : STATUS_DONE;
 		be_put16(p + 6, 1); /* the operation has been asked about, or might have */
-		be_put32(p + 8, UINT32_MAX);
+		/* No delay until the next news: it is over.  Segments are told of as zero. */
 		p[12] = r->failed ? SCSI_CHECK_CONDITION : SCSI_GOOD;
 		p[15] = UNITS_BLOCKS;
 		be_put64(p + 16, r->bytes / lu_block_size(t->lu_));
-		be_put16(p + 24, r->segments);
 		if (r->action == POPULATE_TOKEN && !r->failed) {
 			be_put32(p + 32, 2 + TOKEN_LEN);
 			token_write(p + 38, t->lu_, r);
 			len = sizeof(p);
 		}
 		be_put32(p, (uint32_t)len - 4);
+		/* A token that was fetched whole, or that is not wanted, is not kept for fetching.
+		 */
+		if (len == sizeof(p) && (be32(t->cdb + 10) == 0 || be32(t->cdb + 10) >= len))
+			r->kept = false;
 		return op_reply(t, p, len);
 	}
 	return op_invalid_cdb(t, 2);

@@ -229,7 +229,7 @@ TEST(what_is_no_token_of_ours_is_refused)
 	populate(r, r->a, far, 1, 0, token);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, LBA_OUT_OF_RANGE);
 	use(r, r->a, token, 0, to, 1);
-	CHECK_SENSE(r, ILLEGAL_REQUEST, UNSUPPORTED_TOKEN_TYPE);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_TOKEN_LENGTH);
 	populate(r, r->a, two, 2, 0, token);
 	token[8] ^= 1;
 	use(r, r->a, token, 0, to, 1);
@@ -241,7 +241,15 @@ TEST(what_is_no_token_of_ours_is_refused)
 	token[131] ^= 1;
 	token[7] ^= 1;
 	use(r, r->a, token, 0, to, 1);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_TOKEN_LENGTH);
+	token[7] ^= 1;
+	token[16] ^= 1;
+	use(r, r->a, token, 0, to, 1);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_TOKEN_CORRUPT);
+	token[16] ^= 1;
+	token[0] ^= 1;
+	use(r, r->a, token, 0, to, 1);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, UNSUPPORTED_TOKEN_TYPE);
 	rig_cmd(r, r->a, "84 07 00000009 00000000 00001000 00 00", SCSI_DIR_IN, NULL, 4096);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
 	rig_free(r);
@@ -262,5 +270,89 @@ TEST(the_place_of_many_tokens_is_that_of_the_oldest)
 	CHECK_INT(r->status, SCSI_GOOD);
 	use(r, r->a, first, 0, to, 1);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_TOKEN_UNKNOWN);
+	rig_free(r);
+}
+
+/* POPULATE TOKEN with ranges at 10 and 20 and this in its header; list identifier 7. */
+static void ask(struct rig *r, uint16_t data_len, uint16_t range_len, uint8_t flags, uint32_t type,
+		uint32_t sent)
+{
+	static const struct piece x[] = {
+		{10, 5},
+                {20, 5}
+        };
+	auto_free char *cdb = xasprintf("83 10 00000000 00000007 %08x 00 00", sent);
+
+	memset(r->data, 0, 16);
+	(void)put_pieces(r->data + 16, x, 2);
+	be_put16(r->data, data_len);
+	r->data[2] = flags;
+	be_put32(r->data + 8, type);
+	be_put16(r->data + 14, range_len);
+	rig_cmd(r, r->a, cdb, SCSI_DIR_OUT, NULL, sent);
+}
+
+TEST(the_lists_are_judged_as_the_standard_has_it)
+{
+	static const struct piece overlap[] =
+		{
+			{10, 5},
+                        {14, 5}
+        },
+				  nothing[] = {{10, 5}, {12, 0}};
+	struct rig *r = rig_new(0);
+	uint8_t token[TOKEN] = {0};
+
+	ask(r, 29, 32, 0, 0, 48);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
+	ask(r, 46, 15, 0, 0, 48);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
+	ask(r, 46, 32, 0, 0, 15);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, PARAMETER_LIST_LENGTH_ERROR);
+	populate(r, r->a, overlap, 2, 0, token);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
+	populate(r, r->a, nothing, 2, 0, token);
+	CHECK_INT(r->status, SCSI_GOOD);
+	/* of kinds: the one that there is, and whichever */
+	ask(r, 46, 32, 2, 0x00010000, 48);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
+	ask(r, 46, 32, 0, 0x00010000, 48);
+	CHECK_INT(r->status, SCSI_GOOD);
+	ask(r, 46, 32, 2, 0x0080ffff, 48);
+	CHECK_INT(r->status, SCSI_GOOD);
+	ask(r, 46, 32, 2, 0x00800001, 48);
+	CHECK_INT(r->status, SCSI_GOOD);
+	/* a range that is cut off does not count */
+	ask(r, 46, 32, 0, 0, 47);
+	CHECK_INT(r->status, SCSI_GOOD);
+	rig_cmd(r, r->a, "84 07 00000007 00000000 00001000 00 00", SCSI_DIR_IN, NULL, 4096);
+	CHECK_INT(be64(r->data + 16), 5);
+	CHECK_INT(be32(r->data + 38), 0x00800001);
+	rig_free(r);
+}
+
+TEST(what_became_of_a_token_is_told_until_it_has_been_fetched)
+{
+	struct rig *r = rig_new(0);
+
+	ask(r, 46, 32, 0, 0, 48);
+	for (int i = 0; i < 2; i++) { /* not enough room: asked again */
+		rig_cmd(r, r->a, "84 07 00000007 00000000 00000020 00 00", SCSI_DIR_IN, NULL, 32);
+		CHECK_INT(r->status, SCSI_GOOD);
+		CHECK_INT(r->data[5], 1);
+		CHECK_INT(be32(r->data + 8), 0); /* no more news: over */
+		CHECK_INT(r->data[15], 0xf1);
+		CHECK_INT(be64(r->data + 16), 10);
+		CHECK_INT(be16(r->data + 24), 0);
+	}
+	rig_cmd(r, r->a, "84 07 00000007 00000000 00001000 00 00", SCSI_DIR_IN, NULL, 4096);
+	CHECK_INT(r->status, SCSI_GOOD);
+	rig_cmd(r, r->a, "84 07 00000007 00000000 00001000 00 00", SCSI_DIR_IN, NULL, 4096);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
+	ask(r, 46, 32, 0, 0, 48);
+	rig_cmd(r, r->a, "84 07 00000007 00000000 00000000 00 00", SCSI_DIR_NONE, NULL, 0);
+	CHECK_INT(r->status, SCSI_GOOD);
+	rig_cmd(r, r->a, "84 07 00000007 00000000 00001000 00 00", SCSI_DIR_IN, NULL, 4096);
+	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
 	rig_free(r);
 }
