@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that look and write in one step: COMPARE AND WRITE, ORWRITE (SBC-3 5.3, 5.7). */
+/* Commands that look and write in one step: COMPARE AND WRITE, ORWRITE (SBC-3). */
 #include "scsi/op.h"
 
 static enum scsi_step written(struct scsi_task *t)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading, writing, verifying and flushing blocks (SBC-3 5). */
+/* Reading, writing, verifying and flushing blocks (SBC-3). */
 #include <errno.h>
 
 #include "scsi/op.h"
@@ -28,7 +28,7 @@ static enum scsi_step through_cache(struct scsi_task *t,
 
 enum scsi_step op_check_protect(struct scsi_task *t)
 {
-	/* RDPROTECT/WRPROTECT: the medium has no protection information (SBC-3 5.11, table 78). */
+	/* RDPROTECT/WRPROTECT: the medium has no protection information (SBC-3, READ(10)). */
 	return t->cdb[1] & 0xe0 ? op_invalid_cdb_bit(t, 1, 7) : SCSI_NEEDS_RUN;
 }
 
@@ -103,7 +103,8 @@ enum { VERIFY_CHUNK = 1 << 20 };
 
 static enum scsi_step verify_next(struct scsi_task *t);
 
-/* Compare what was read with what was sent; where they part is told in bytes (SBC-3 4.20). */
+/* Compare what was read with what was sent; where they part is told in bytes (SBC-3, VERIFY(10)).
+ */
 static enum scsi_step verify_read(struct scsi_task *t)
 {
 	const uint8_t *got = t->scratch_;
@@ -189,7 +190,7 @@ enum scsi_step op_check_write_verify(struct scsi_task *t)
 {
 	if (t->cdb[1] & 0xe0)
 		return op_invalid_cdb_bit(t, 1, 7);
-	/* One block written many times is WRITE SAME's business (SBC-3 5.42: BYTCHK 00b, 01b). */
+	/* One block written many times is WRITE SAME's business (SBC-3: BYTCHK 00b, 01b). */
 	if (bytchk(t) > BYTCHK_ALL)
 		return op_invalid_cdb_bit(t, 1, 2);
 	return SCSI_NEEDS_RUN;
@@ -214,7 +215,7 @@ enum scsi_step op_write_verify(struct scsi_task *t)
 enum scsi_step op_prefetch(struct scsi_task *t)
 {
 	/* The page cache reads ahead by itself; whether all of it fits there is not known, so
-	 * the answer is GOOD and not CONDITION MET (SBC-3 5.8). */
+	 * the answer is GOOD and not CONDITION MET (SBC-3). */
 	return op_good(t);
 }
 
@@ -247,7 +248,7 @@ enum scsi_step op_prevent_allow(struct scsi_task *t)
 
 enum scsi_step op_send_diagnostic(struct scsi_task *t)
 {
-	/* Only the default self-test (SPC-4 6.42), which is: we are still able to answer. */
+	/* Only the default self-test (SPC-4), which is: we are still able to answer. */
 	if (t->cdb[1] & 0xf3)
 		return op_invalid_cdb(t, 1);
 	return t->data_len ? op_invalid_cdb(t, 3) : op_good(t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EXTENDED COPY(LID1) and what asks about it (SPC-4 6.4, 6.18, 6.19)
+ * EXTENDED COPY(LID1) and what asks about it (SPC-4)
  *
  * Block to block, between units that the target of this nexus maps, named by their NAA.
  * Everything that can be wrong with the list is found before the first block moves.
@@ -76,7 +76,7 @@ enum scsi_step op_copy_status(struct scsi_task *t)
 		be_put16(p + 5, r->segments);
 		/* in bytes: units 00h */
 		be_put32(p + 8, r->bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)r->bytes);
-		r->kept = false; /* told once (SPC-4 6.18) */
+		r->kept = false; /* told once (SPC-4, RECEIVE COPY STATUS) */
 		return op_reply(t, p, sizeof(p));
 	}
 	return op_invalid_cdb(t, 2);
@@ -112,7 +112,8 @@ static bool read_target(struct scsi_task *t, struct copy *c, const uint8_t *d)
 		(void)op_fail(t, ILLEGAL_REQUEST, UNSUPPORTED_TARGET_DESCRIPTOR);
 		return false;
 	}
-	/* LU ID TYPE and NUL are obsolete (SPC-4 6.4.5.1); the designator is our NAA or nobody's.
+	/* LU ID TYPE and NUL are obsolete (SPC-4, CSCD descriptors); the designator is our NAA or
+	 * nobody's.
 	 */
 	if ((d[4] & 0xf) == 1 && (d[5] & 0x3f) == 0x03 && d[7] == 8)
 		to->lu = scsi_nexus_lu_by_naa(t->nexus, be64(d + 8), &to->lun);

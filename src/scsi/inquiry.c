@@ -4,11 +4,12 @@
 
 enum { STANDARD_LEN = 96, PROTOCOL_ISCSI = 5 };
 
-/* ---- INQUIRY (SPC-4 6.6) ---- */
+/* ---- INQUIRY (SPC-4) ---- */
 
 static enum scsi_step standard(struct scsi_task *t)
 {
-	/* SAM-5, iSCSI, SPC-4, SBC-3: without a version claimed of each (SPC-4 6.6.5). */
+	/* SAM-5, iSCSI, SPC-4, SBC-3: without a version claimed of each (SPC-4, version
+	 * descriptors). */
 	static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460, 0x04c0};
 	const struct scsi_lu *lu = t->lu_;
 	uint8_t p[STANDARD_LEN] = {0};
@@ -32,7 +33,7 @@ static enum scsi_step standard(struct scsi_task *t)
 	return op_reply(t, p, sizeof(p));
 }
 
-/* One designation descriptor (SPC-4 7.8.6.1); returns what follows it. */
+/* One designation descriptor (SPC-4); returns what follows it. */
 static uint8_t *designator(uint8_t *p, uint8_t code_set, uint8_t association, uint8_t type,
 			   const void *id, size_t len)
 {
@@ -44,7 +45,7 @@ static uint8_t *designator(uint8_t *p, uint8_t code_set, uint8_t association, ui
 	return p + 4 + len;
 }
 
-/* A SCSI name string: UTF-8, NUL-terminated, padded to a multiple of 4 (SPC-4 7.8.6.11). */
+/* A SCSI name string: UTF-8, NUL-terminated, padded to a multiple of 4 (SPC-4). */
 static uint8_t *name_designator(uint8_t *p, uint8_t association, const char *name)
 {
 	uint8_t s[PR_NAME_MAX + 5] = {0};
@@ -131,7 +132,7 @@ static size_t page_serial(const struct scsi_task *t, uint8_t *p)
 	return 16;
 }
 
-/* Third-party copy (SPC-4 7.8.17): which commands, from the table; then how they are used. */
+/* Third-party copy (SPC-4): which commands, from the table; then how they are used. */
 static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 {
 	uint8_t *d = p + 4, *at = d + 5;
@@ -152,7 +153,7 @@ static size_t page_copy(const struct scsi_task *t, uint8_t *p)
 		at++;
 	be_put16(d, 0x0001);
 	be_put16(d + 2, (uint16_t)(at - d - 4));
-	/* Block device ROD token limits (SBC-3 6.6.6); a page lists them in ascending order of
+	/* Block device ROD token limits (SBC-3); a page lists them in ascending order of
 	 * type. */
 	d = at;
 	be_put16(d, 0x0000);
@@ -244,7 +245,7 @@ enum scsi_step op_inquiry(struct scsi_task *t)
 	return op_invalid_cdb(t, 2);
 }
 
-/* ---- REPORT LUNS (SPC-4 6.33) ---- */
+/* ---- REPORT LUNS (SPC-4) ---- */
 
 enum { SELECT_ADDRESSABLE = 0, SELECT_WELL_KNOWN = 1, SELECT_ALL = 2 };
 
@@ -266,7 +267,7 @@ enum scsi_step op_report_luns(struct scsi_task *t)
 		n += 8;
 	}
 	be_put32(p, (uint32_t)(n - 8));
-	/* The initiator knows the change now (SPC-4 6.33). */
+	/* The initiator knows the change now (SPC-4). */
 	for (unsigned lun = 0; lun <= SCSI_LUN_MAX; lun++) {
 		uint32_t *a = &t->nexus->itl[lun].attention;
 
@@ -276,7 +277,7 @@ enum scsi_step op_report_luns(struct scsi_task *t)
 	return op_reply(t, p, n);
 }
 
-/* ---- READ CAPACITY (SBC-3 5.15, 5.16) ---- */
+/* ---- READ CAPACITY (SBC-3) ---- */
 
 enum { CAPACITY10_LEN = 8 }; /* which its CDB does not say */
 
@@ -318,7 +319,7 @@ enum scsi_step op_read_capacity16(struct scsi_task *t)
 	return op_reply(t, p, sizeof(p));
 }
 
-/* ---- REQUEST SENSE (SPC-4 6.39), TEST UNIT READY ---- */
+/* ---- REQUEST SENSE (SPC-4), TEST UNIT READY ---- */
 
 enum scsi_step op_request_sense(struct scsi_task *t)
 {

@@ -41,7 +41,7 @@ enum {
 };
 
 /*
- * A ROD token: "these blocks as they are now" (SBC-3 4.20).  A write to one of them revokes it, so
+ * A ROD token: "these blocks as they are now" (SBC-3).  A write to one of them revokes it, so
  * that nothing has to be copied when it is made.
  */
 enum { ROD_TOKENS_MAX = 32, ROD_RANGES_MAX = 8 };
@@ -136,7 +136,7 @@ struct scsi_itl {           /* one nexus, one LUN */
 	const struct scsi_lu *verdict_lu;
 };
 
-/* What became of a copy, until somebody asks (SPC-4 6.18, 6.22). */
+/* What became of a copy, until somebody asks (SPC-4). */
 struct copy_result {
 	bool kept, failed, short_of_rod;
 	uint8_t action; /* the service action of EXTENDED COPY that it answers */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mode and log pages (SPC-4 6.11 to 6.15, 7.5; SBC-3 6.5). */
+/* Mode and log pages (SPC-4, SBC-3). */
 #include "scsi/op.h"
 
 enum { PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_EXCEPTIONS = 0x1c, PAGE_ALL = 0x3f };

@@ -46,7 +46,7 @@ enum {
 	OP_EXACT = 1 << 6,       /* the initiator must announce exactly what the CDB asks for */
 	OP_PARTIAL = 1 << 7,     /* fewer data announced: the blocks they fill are written */
 	OP_STRICT = 1 << 8,      /* bits outside the usage mask are refused */
-	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3 4.11.3) */
+	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3) */
 };
 enum { SA_NONE = 0xffff };
 

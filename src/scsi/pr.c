@@ -229,7 +229,7 @@ int pr_state_load(struct scsi_lu *lu, const void *p, size_t len, struct err *e)
 	return 0;
 }
 
-/* ---- TransportID (SPC-4 7.6.4.6) ---- */
+/* ---- TransportID of iSCSI (SPC-4) ---- */
 
 enum { ID_LEN_MIN = 24, ID_NAME = 0x05, ID_NAME_AND_ISID = 0x45 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Thin provisioning and long runs of the same (SBC-3 4.7, 5.28, 5.48, 5.49; 5.5). */
+/* Thin provisioning and long runs of the same (SBC-3). */
 #include "scsi/op.h"
 
 /* A command that is answered inline for long lets the loop do something else in between. */

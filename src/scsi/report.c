@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the target can do: MAINTENANCE IN (SPC-4 6.34, 6.35, 6.37). */
+/* What the target can do: MAINTENANCE IN (SPC-4). */
 #include "base/buf.h"
 #include "scsi/op.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SANITIZE (SBC-3 4.11, 5.22): BLOCK ERASE, which for a thin unit means that all of its space is
+ * SANITIZE (SBC-3): BLOCK ERASE, which for a thin unit means that all of its space is
  * given back and reads as zeroes.
  *
  * The unit is not ready meanwhile, to anyone.  The command's task drives the erasure; what

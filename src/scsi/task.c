@@ -71,8 +71,8 @@ enum scsi_step op_io_failed(struct scsi_task *t, int r)
 	struct sense_extra x = {.has_information = true,
 				.information = t->rq_.offset / lu_block_size(t->lu_)};
 
-	/* Out of space is the administrator's to mend and says so (SBC-3 4.7.3.6), so that
-	 * initiators pause instead of marking blocks bad. */
+	/* Out of space is the administrator's to mend and says so (SBC-3, thin provisioning), so
+	 * that initiators pause instead of marking blocks bad. */
 	if (r == -ENOSPC || r == -EDQUOT)
 		return op_fail(t, DATA_PROTECT, SPACE_ALLOCATION_FAILED);
 	if (r == -EROFS || r == -EPERM || r == -EBADF)
