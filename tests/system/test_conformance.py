@@ -18,7 +18,7 @@ NAA = 0x3123456789ABCDE0
 EXCUSED = {
     "GetLBAStatus.UnmapSingle": (
         {512}, "asks for block i + 1 and wants the answer to begin at i + 8 when a physical block has "
-        "8 logical ones; the first descriptor begins where the command says (SBC-3, LBA status descriptor)"),
+        "8 logical ones; the first descriptor begins where the command says (SBC-3, GET LBA STATUS)"),
     "WriteSame10.UnmapUntilEnd": (
         {512, 4096}, "unmaps with data that are not zero and wants to read zeroes; with LBPRZ such "
         "blocks are written, not unmapped (SBC-3 4.7, unmapping by WRITE SAME)"),

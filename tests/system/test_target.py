@@ -541,6 +541,46 @@ def several_connections_make_one_session():
 
 
 @test
+def a_session_has_the_portals_of_its_port_and_no_others():
+    t = Target()
+    a, b, other, n = loopback(), loopback(), loopback(), 3260
+    t.apply(unit(NAA, 1 << 20), node(NODE), port(NODE, 1), port(NODE, 2), *[portal(x, n) for x in (a, b, other)],
+            binding(NODE, 1, a, n), binding(NODE, 1, b, n), binding(NODE, 2, other, n), lun(NODE, 0, NAA),
+            dict(op="set", kind="settings", logout_time=1), must_listen=True)
+    first = Connection(a, n).login(NODE, keys=[("MaxConnections", "3")])
+    first.test_unit_ready()
+
+    def joins(address, **bend):
+        c = Connection(address, n, cid=1)
+        c.tsih, c.cmd_sn = first.tsih, first.cmd_sn
+        for k, v in bend.items():
+            setattr(c, k, v)
+        return c.login(NODE)
+
+    fails(0x020a, lambda: joins(other))
+    fails(0x020a, lambda: joins(b, isid=b"\x80nobdy"))
+    fails(0x020a, lambda: joins(b, name="iqn.2026-01.org.example:thief"))
+    fails(0x020a, lambda: joins(b, tsih=first.tsih + 1))
+    second = joins(b)
+    # the same ISID at another port is another session, which takes nobody's place
+    third = Connection(other, n).login(NODE)
+    third.test_unit_ready()
+    [s] = [s for s in t.control.call("state")["sessions"] if s["tpgt"] == 1]
+    check(sorted(c["local"] for c in s["connections"]), sorted([f"{a}:{n}", f"{b}:{n}"]))
+    data = os.urandom(512)
+    check(first.finish(first.command(first.write10(3, 1), write=data))[0], 0)
+    second.cmd_sn = first.cmd_sn
+    check(second.read(3, 1), data, "one session, one order")
+    # a portal that goes takes its connection, not the session
+    t.apply(removal(binding(NODE, 1, a, n)))
+    p = first.recv()
+    check((p.op, p.bhs[36]), (ASYNC, 1))
+    check(first.closed())
+    check(second.read(3, 1), data)
+    check(third.read(3, 1), data)
+
+
+@test
 def removing_a_binding_asks_for_logout_and_closes_in_time():
     t = Target()
     a, b, n = loopback(), loopback(), 3260
