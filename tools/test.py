@@ -4,7 +4,7 @@
 
   build        gcc, warnings are errors: every test, the system tests with the real clients included
   build-asan   gcc with ASan and UBSan: unit tests, fuzz corpora, system tests marked "asan"
-  build-tsan   gcc with TSan: unit tests
+  build-tsan   gcc with TSan: unit tests, system tests marked "tsan"
   build-fuzz   clang with libFuzzer, warnings are errors: a short fuzzing run of every target
 
 usage: test.py [--quick]     --quick: the plain build only
@@ -20,7 +20,7 @@ BUILDS = [
                         "-Db_lundef=false", "-Dwerror=true"],
      ["--suite", "unit", "--suite", "fuzz", "--suite", "asan"]),
     ("build-tsan", {}, ["--buildtype=debugoptimized", "-Db_sanitize=thread", "-Db_lundef=false"],
-     ["--suite", "unit"]),
+     ["--suite", "unit", "--suite", "tsan"]),
     ("build-fuzz", {"CC": "clang"}, ["--buildtype=debugoptimized", "-Dfuzz=true", "-Dwerror=true",
                                      "-Db_sanitize=address,undefined", "-Db_lundef=false"],
      ["--suite", "fuzz"]),

@@ -341,7 +341,12 @@ static bool passed(struct helper *h, struct err *e)
 	if (!pid || !n || !str_u64(pid, strlen(pid), INT32_MAX, &value) || (pid_t)value != getpid())
 		return false;
 	h->fd = FIRST_PASSED;
-	if (!streq(n, "1") || getsockopt(h->fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	value = streq(n, "1");
+	/* not the modules' business */
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	if (!value || getsockopt(h->fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
 	    type != SOCK_SEQPACKET)
 		(void)err_set(e, -EINVAL, "the service manager has to pass one socket, made with "
 			      "ListenSequentialPacket=");
