@@ -51,7 +51,7 @@ enum {
 	INCOMPLETE_MAX = 3, /* incomplete passes in a row before one replaces a complete image */
 	STACK_BYTES = 1 << 20,
 	LEVEL_ALL = 3,
-	NICE = 10, /* of the threads that read other providers: a ninth of a reader's share */
+	NICE = 10, /* how much lower those are that read others: a ninth of a reader's share */
 	PROGRESS_MS = 50, /* how long a job's new percentage may stay unseen */
 };
 #define PROVIDER_BYTES ((size_t)256 << 20)
@@ -762,8 +762,9 @@ static void step_back(const struct provider *p)
 
 	/* don't take the processor from somebody when an answer comes in */
 	(void)sched_setscheduler(0, SCHED_BATCH, &none);
-	if (!p->local) /* Linux: of the thread */
-		(void)setpriority(PRIO_PROCESS, 0, NICE);
+	/* Linux: of the thread; more than the lowest is the lowest */
+	if (!p->local)
+		(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE);
 }
 
 static void *provider_main(void *arg)
