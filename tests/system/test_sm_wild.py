@@ -389,6 +389,32 @@ def values_of_every_size_are_shown_as_they_are_or_not_at_all():
     remove(p.url)
 
 
+@test
+def a_discovery_ends_however_many_read():
+    """Its threads have a lower priority; a share is left to them all the same."""
+    body = c.imethod_body("EnumerateInstances", [("ClassName", c._class("MSFT_SMProvider"))])
+    request = "POST /cimom HTTP/1.1\r\n" + f"Host: {calm.addr}:{calm.http}\r\n" + "".join(
+        f"{k}: {v}\r\n" for k, v in c.headers("EnumerateInstances", SM).items()) + \
+        f"Content-Length: {len(body)}\r\n\r\n"
+    readers = [subprocess.Popen([str(smi.BUILD / "bench/bench_load"), calm.addr, str(calm.http), "8",
+                                 "60"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+               for _ in range(2)]
+    for r in readers:
+        smi.at_end(r.kill)
+        r.stdin.write(request.encode() + body)
+        r.stdin.close()
+    p = replay.Provider()
+    spent, at = calm.cpu(), time.monotonic()
+    calm.cli("sm", "discover", p.url)
+    print(f"# discovered in {time.monotonic() - at:.1f} s beside 16 readers that took "
+          f"{calm.cpu() - spent:.1f} s of a processor")
+    check([r.poll() for r in readers], [None, None], "they were still reading")
+    for r in readers:
+        r.kill()
+        r.wait()
+    calm.cli("sm", "remove", p.url)
+
+
 # -- jobs, cache, certificates, the command line --
 
 @test
