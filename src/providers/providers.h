@@ -40,6 +40,7 @@ struct providers_session_stats {
 struct providers_server {
 	const char *version;                     /* smiscsi's own */
 	const char *host;                        /* the name clients know the host by */
+	const char *serves;                      /* what serves the data, in words */
 	const char *const *urls;                 /* of CIM-XML: "http://127.0.0.1:5988" */
 	size_t n_urls;
 	/* of the machine; NULL where it doesn't say */

@@ -218,7 +218,8 @@ static void software_fill(const struct prov_ctx *c, const struct prov_obj *o UNU
 	const char *version = pv_server_of(c)->version, *at = version;
 
 	i->v[SOFTWARE(ElementName)] = i->v[SOFTWARE(Name)] = PV_TEXT("smiscsi");
-	i->v[SOFTWARE(Description)] = PV_TEXT("SMI-S iSCSI target server");
+	i->v[SOFTWARE(Description)] = cim_str(arena_printf(
+		c->arena, "SMI-S iSCSI target server; %s", pv_server_of(c)->serves));
 	i->v[SOFTWARE(VersionString)] = cim_str(version);
 	i->v[SOFTWARE(MajorVersion)] = version_number(&at);
 	i->v[SOFTWARE(MinorVersion)] = version_number(&at);

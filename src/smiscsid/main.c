@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/fake/fake.h"
+#include "engine/lio/lio.h"
 #include "engine/user/user.h"
 #include "gen/schema.h"
 #include "sm/sm.h"
@@ -45,6 +46,7 @@ struct daemon {
 	struct users *users;
 	struct store *store;
 	struct engine *engine;
+	bool engine_chosen; /* by us: --engine auto */
 	struct control *control;
 	struct providers_server shown;
 	struct machine machine;
@@ -235,18 +237,70 @@ static int make_cert(struct daemon *d, struct err *e)
 	return r;
 }
 
+/* What serves the data, as clients and logs are told. */
+static const char *const serves[ENGINES] = {
+	[ENGINE_USER] = "smiscsi-target, in user space, serves the data",
+	[ENGINE_LIO] = "the Linux kernel's own target (LIO) serves the data",
+	[ENGINE_FAKE] = "nothing serves data: this is a test",
+};
+
+static void ignore(void *ctx UNUSED, const struct engine_event *ev UNUSED)
+{
+}
+
+/* What an earlier smiscsid on this state has left in the kernel goes, as the other engine is to
+ * serve the same portals now. */
+static void clear_kernel(const struct daemon *d)
+{
+	auto_free char *ours = xasprintf("%s/lio.targets", d->state);
+	struct lio_engine_config c = {.state_dir = d->state};
+	struct engine *en;
+	struct err e = {0};
+
+	if (access(ours, F_OK) < 0 || lio_engine_available(NULL, &e) < 0)
+		return;
+	if (lio_engine_new(&c, &en, &e) == 0) {
+		if (en->ops->start(en, ignore, NULL, &e) == 0)
+			en->ops->stop(en, false);
+		en->ops->free(en);
+	}
+	if (e.code)
+		log_warn(smiscsid, "what smiscsi has in the kernel stays there: %s", e.text);
+}
+
+/* The engine that was asked for; auto becomes the one that it is. */
 static int make_engine(struct daemon *d, struct err *e)
 {
-	if (d->options.engine == ENGINE_FAKE) {
-		d->engine = fake_engine_engine(fake_engine_new());
-		return 0;
-	}
-
-	struct user_engine_config c = {.state_dir = d->state};
+	struct lio_engine_config lio = {.state_dir = d->state};
+	struct user_engine_config user = {.state_dir = d->state};
+	enum options_engine *kind = &d->options.engine;
+	bool chosen = d->engine_chosen = *kind == ENGINE_AUTO;
+	int r = 0;
 
 	if (*d->options.target)
-		c.program = d->options.target;
-	return user_engine_new(&c, &d->engine, e);
+		user.program = d->options.target;
+	if (chosen) {
+		*kind = ENGINE_LIO;
+		if (lio_engine_new(&lio, &d->engine, e) < 0) {
+			log_info(smiscsid, "the kernel's target is not used: %s", e->text);
+			*e = (struct err){0};
+			*kind = ENGINE_USER;
+		}
+	}
+	if (*kind == ENGINE_FAKE)
+		d->engine = fake_engine_engine(fake_engine_new());
+	else if (*kind == ENGINE_LIO && !chosen)
+		r = lio_engine_new(&lio, &d->engine, e);
+	else if (*kind == ENGINE_USER)
+		r = user_engine_new(&user, &d->engine, e);
+	if (r < 0)
+		return r;
+	if (*kind == ENGINE_USER)
+		clear_kernel(d);
+	else if (*kind == ENGINE_LIO)
+		r = user_engine_end_left(d->state, e);
+	log_info(smiscsid, "engine %s: %s", d->engine->ops->kind, serves[*kind]);
+	return r;
 }
 
 /* A change of the model: the SM layer asks the local provider again. */
@@ -383,6 +437,7 @@ static int start(struct daemon *d, struct err *e)
 		.serial = *d->machine.serial ? d->machine.serial : NULL,
 		.version = SMISCSI_VERSION,
 		.host = d->host,
+		.serves = serves[d->options.engine],
 		.urls = (const char *const *)d->urls,
 		.n_urls = d->n_urls,
 		.authenticates = !d->options.no_auth,
@@ -454,9 +509,11 @@ static void say_ready(const struct daemon *d)
 
 	for (size_t i = 0; i < d->n_urls; i++)
 		(void)buf_addf(&b, " %s", d->urls[i]);
+	if (d->engine_chosen)
+		(void)buf_addf(&b, " (engine %s)", d->engine->ops->kind);
 	printf("ready:%s\n", b.p);
 	(void)fflush(stdout);
-	text = xasprintf("READY=1\nSTATUS=serving%s", b.p);
+	text = xasprintf("READY=1\nSTATUS=serving%s; %s", b.p, serves[d->options.engine]);
 	tell_manager(text);
 }
 

@@ -23,6 +23,13 @@ static const struct row {
 #undef OPT
 };
 
+static const char *const engines[ENGINES] = {
+	[ENGINE_USER] = "user",
+	[ENGINE_LIO] = "lio",
+	[ENGINE_AUTO] = "auto",
+	[ENGINE_FAKE] = "fake",
+};
+
 static void *field(struct options *o, const struct row *r)
 {
 	return (char *)o + r->offset;
@@ -127,14 +134,12 @@ static int set(struct options *o, const struct row *r, const char *s, struct err
 				       (unsigned long)r->min, (unsigned long)r->max);
 		return 0;
 	case ENGINE:
-		if (streq(s, "user"))
-			*(enum options_engine *)f = ENGINE_USER;
-		else if (streq(s, "fake"))
-			*(enum options_engine *)f = ENGINE_FAKE;
-		else
-			return err_set(e, -EINVAL, "option --engine: '%s' is not one of %s", s,
-				       r->value);
-		return 0;
+		for (size_t i = 0; i < ENGINES; i++)
+			if (streq(s, engines[i])) {
+				*(enum options_engine *)f = (enum options_engine)i;
+				return 0;
+			}
+		return err_set(e, -EINVAL, "option --engine: '%s' is not one of %s", s, r->value);
 	case LISTEN:
 	case PORTAL:
 		break;

@@ -26,7 +26,7 @@ struct options_list {
 	size_t n;
 };
 
-enum options_engine { ENGINE_USER, ENGINE_FAKE };
+enum options_engine { ENGINE_USER, ENGINE_LIO, ENGINE_AUTO, ENGINE_FAKE, ENGINES };
 
 struct options {
 	char *config, *state, *naming_authority, *target, *log_level, *client_ca, *pam;

@@ -708,6 +708,36 @@ static const struct engine_ops user_ops = {
 	.free = user_free,
 };
 
+int user_engine_end_left(const char *state_dir, struct err *e)
+{
+	static const char ask[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"hello\",\"params\":{\"version\":1,"
+		"\"client\":\"smiscsid\"}}\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"shutdown\",\"params\":{}}\n";
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint64_t until = in_ms(STOP_MS);
+	char answer[4096];
+	ssize_t n = 1;
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/target.sock", state_dir);
+	if (fd < 0)
+		return err_sys(e, "look for a smiscsi-target that still runs");
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return 0; /* nobody listens */
+	if (write_all(fd, ask, sizeof(ask) - 1)) {
+		log_info(engine, "a smiscsi-target still runs; it is ended, as the kernel serves now");
+		while (n != 0 && clock_mono_ns() < until)
+			if (poll(&p, 1, STOP_MS) > 0)
+				n = recv(fd, answer, sizeof(answer), 0);
+	}
+	if (n > 0)
+		return err_set(e, -ETIMEDOUT, "the smiscsi-target behind %s does not end; end it by hand",
+			       at.sun_path);
+	return 0;
+}
+
 /* smiscsi-target in the folder of the program that is running. */
 static char *beside_us(void)
 {

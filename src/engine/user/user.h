@@ -24,3 +24,10 @@ struct user_engine_config {
 /* -ENOENT or -EACCES with a sentence when the program isn't there. */
 int user_engine_new(const struct user_engine_config *cfg, struct engine **ret,
 		    struct err *e) MUST_CHECK;
+
+/*
+ * End a smiscsi-target that serves this state, because another engine is to do so from now on.
+ * 0, also when none runs; -ETIMEDOUT with a sentence when it does not go.  Waits for that, up to
+ * some 15 s; sessions are asked to log out.
+ */
+int user_engine_end_left(const char *state_dir, struct err *e) MUST_CHECK;

@@ -156,6 +156,7 @@ struct box *box_new(void)
 	struct err e = {0};
 
 	b->server = (struct providers_server){.version = "1.22.333",
+					      .serves = "a box serves",
 					      .host = "box.example",
 					      .urls = urls,
 					      .n_urls = 2,
