@@ -12,7 +12,7 @@
 static const char magic[] = "smiscsi-pam 1";
 
 static const char *const answers[] = {
-	[HELPER_NO] = "no",	[HELPER_EXPIRED] = "expired", [HELPER_ERROR] = "error",
+	[HELPER_NO] = "no",     [HELPER_EXPIRED] = "expired", [HELPER_ERROR] = "error",
 	[HELPER_READ] = "read", [HELPER_ADMIN] = "admin",
 };
 
@@ -100,7 +100,7 @@ static bool wait_until(int fd, short what, uint64_t deadline)
 	return false;
 }
 
-/* Non-blocking connect says EAGAIN while the listener's queue is full, and poll can't wait for it. */
+/* Non-blocking connect says EAGAIN while the listener's queue is full; poll can't wait for that. */
 static bool connect_until(int fd, const struct sockaddr_un *to, uint64_t deadline)
 {
 	while (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {

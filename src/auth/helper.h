@@ -3,14 +3,14 @@
  * helper.h - what smiscsid asks smiscsi-pam, and how
  *
  * PAM's modules want root; smiscsid has no privileges and can gain none.  So a small program of its
- * own (room pam) asks PAM, and smiscsid asks that program over a Unix socket of packets, one request
- * a connection:
+ * own (room pam) asks PAM, and smiscsid asks that program over a Unix socket of packets, one
+ * request a connection:
  *
  *   request  "smiscsi-pam 1" NUL user NUL password NUL peer NUL
  *   answer   "admin", "read", "no", "expired" or "error"
  *
- * Whatever is not exactly that is answered by closing.  The roles come with the answer: they hang on
- * the host's groups, and looking those up may need what the sandbox keeps from smiscsid.
+ * Whatever is not exactly that is answered by closing.  The roles come with the answer: they hang
+ * on the host's groups, and looking those up may need what the sandbox keeps from smiscsid.
  *
  * Zero means denied.
  *

@@ -56,12 +56,12 @@ struct peer {
 
 struct users {
 	char *path;
-	char *pam; /* the helper's socket; NULL: nobody is asked */
+	char *pam;            /* the helper's socket; NULL: nobody is asked */
 	uint64_t pam_said_ns; /* when it was last said that it does not answer */
 	pthread_mutex_t lock;
 	struct accounts accounts;
-	struct stat seen; /* of the file that accounts came from */
-	bool bad;         /* the file can't be read: said once */
+	struct stat seen;    /* of the file that accounts came from */
+	bool bad;            /* the file can't be read: said once */
 	uint8_t key[DIGEST]; /* of the digests in memory; made anew at every start */
 	char dummy[CRYPT_GENSALT_OUTPUT_SIZE];
 	struct remembered remembered[N_REMEMBERED];
@@ -126,7 +126,8 @@ static int read_line(struct accounts *a, const char *line, size_t n, unsigned no
 		role[c2 - c1 - 1] = '\0';
 	}
 	if (!c2 || c1 == line || !users_role_parse(role, &r) || c2 + 1 == end || a->n == USERS_MAX)
-		return err_set(e, -EINVAL, "%s:%u: not 'name:read:hash' or 'name:admin:hash'", path, no);
+		return err_set(e, -EINVAL, "%s:%u: not 'name:read:hash' or 'name:admin:hash'", path,
+			       no);
 	u = add(a, line, (size_t)(c1 - line));
 	u->hash = xstrndup(c2 + 1, (size_t)(end - c2 - 1));
 	u->role = r;
@@ -155,8 +156,8 @@ static int load(const char *path, struct accounts *ret, struct stat *ret_st, str
 		ssize_t n = at ? read(fd, at, 4096) : -1;
 
 		if (n < 0)
-			return err_set(e, -EFBIG, "%s cannot be read or is larger than %d bytes", path,
-				       FILE_MAX);
+			return err_set(e, -EFBIG, "%s cannot be read or is larger than %d bytes",
+				       path, FILE_MAX);
 		if (n == 0)
 			break;
 		b.len += (size_t)n;
@@ -388,9 +389,11 @@ static enum users_answer look_up(struct users *u, const uint8_t *d, const char *
 
 /* Locked.  d is filled unless the answer is USERS_DENIED. */
 static enum users_answer recall(struct users *u, const char *name, const char *password,
-				const char *peer, uint8_t d[static DIGEST], enum users_role *ret_role)
+				const char *peer, uint8_t d[static DIGEST],
+				enum users_role *ret_role)
 {
-	bool possible = users_name_ok(name) && *password && strlen(password) <= USERS_PASSWORD_MAX &&
+	bool possible = users_name_ok(name) && *password &&
+			strlen(password) <= USERS_PASSWORD_MAX &&
 			digest(u, name, password, peer, d);
 	uint64_t now = clock_mono_ns();
 	enum users_answer answer;
@@ -547,8 +550,10 @@ enum users_answer users_known(struct users *u, const char *name, const char *pee
 	*ret_role = a ? a->role : USERS_NOBODY;
 	(void)pthread_mutex_unlock(&u->lock);
 	if (*ret_role == USERS_NOBODY)
-		log_warn(auth, "login failed user=%s peer=%s: the certificate is good, but there is no "
-			 "such account", loggable(name), peer);
+		log_warn(auth,
+			 "login failed user=%s peer=%s: the certificate is good, but there is no "
+			 "such account",
+			 loggable(name), peer);
 	return *ret_role == USERS_NOBODY ? USERS_DENIED : USERS_GRANTED;
 }
 
@@ -637,8 +642,10 @@ static int change(const char *path, const char *name, enum users_role role, cons
 	int r;
 
 	if (!users_name_ok(name))
-		return err_set(e, -EINVAL, "'%s' is no account name: up to %d characters without "
-			       "blanks, ':', '#', and '(' in front", name, USERS_NAME_MAX);
+		return err_set(e, -EINVAL,
+			       "'%s' is no account name: up to %d characters without "
+			       "blanks, ':', '#', and '(' in front",
+			       name, USERS_NAME_MAX);
 	if (password && (!*password || strlen(password) > USERS_PASSWORD_MAX))
 		return err_set(e, -EINVAL, "a password has 1 to %d bytes", USERS_PASSWORD_MAX);
 	hash = password ? hash_of(password) : xstrdup("!");

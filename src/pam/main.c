@@ -2,10 +2,10 @@
 /*
  * smiscsi-pam - asks PAM for smiscsid, which has no right to
  *
- * The only program of ours that runs as root, so it does little: it takes one packet (helper.h) from
- * the one user who may ask, in a process of its own for each, and says yes or no.  Names that are in
- * neither of the two groups are refused without asking PAM: strangers on the network can neither
- * guess nor lock the host's other accounts.
+ * The only program of ours that runs as root, so it does little: it takes one packet (helper.h)
+ * from the one user who may ask, in a process of its own for each, and says yes or no.  Names that
+ * are in neither of the two groups are refused without asking PAM: strangers on the network can
+ * neither guess nor lock the host's other accounts.
  *
  * Depends on: base, auth (helper.h), libpam.
  */
@@ -312,8 +312,10 @@ static void run(struct helper *h)
 {
 	for (;;) {
 		struct child *room = find(h, 0);
-		struct pollfd p[] = {{.fd = h->signals, .events = POLLIN},
-				     {.fd = room ? h->fd : -1, .events = POLLIN}};
+		struct pollfd p[] = {
+			{.fd = h->signals,        .events = POLLIN},
+			{.fd = room ? h->fd : -1, .events = POLLIN}
+                };
 		struct signalfd_siginfo s;
 
 		if (poll(p, ARRAY_SIZE(p), end_late(h)) < 0 && errno != EINTR)
@@ -348,7 +350,8 @@ static bool passed(struct helper *h, struct err *e)
 	(void)unsetenv("LISTEN_FDNAMES");
 	if (!value || getsockopt(h->fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
 	    type != SOCK_SEQPACKET)
-		(void)err_set(e, -EINVAL, "the service manager has to pass one socket, made with "
+		(void)err_set(e, -EINVAL,
+			      "the service manager has to pass one socket, made with "
 			      "ListenSequentialPacket=");
 	return true;
 }
@@ -380,12 +383,13 @@ static int start(struct helper *h, struct err *e)
 	sigset_t set;
 
 	if (!owner)
-		return err_set(e, -ENOENT, "there is no user %s; --user names whom smiscsid runs as",
-			       h->user);
+		return err_set(e, -ENOENT,
+			       "there is no user %s; --user names whom smiscsid runs as", h->user);
 	h->uid = owner->pw_uid;
 	if (!passed(h, e)) {
 		if (!h->listen)
-			return err_set(e, -EINVAL, "no socket was passed by the service manager; "
+			return err_set(e, -EINVAL,
+				       "no socket was passed by the service manager; "
 				       "--listen makes one");
 		(void)make_socket(h, owner, e);
 	}
@@ -424,30 +428,33 @@ static void stop(struct helper *h)
 
 static int usage(FILE *to, int code)
 {
-	(void)fprintf(to,
-		      "usage: smiscsi-pam [--listen SOCKET] [--user NAME] [--admin-group GROUP]\n"
-		      "                   [--read-group GROUP] [--seconds N]\n"
-		      "Asks PAM (service \"smiscsi\") for smiscsid, whose option --pam names the socket.\n"
-		      "  --listen SOCKET      make that Unix socket; default: what the service manager passes\n"
-		      "  --user NAME          who may ask: whom smiscsid runs as; default smiscsi\n"
-		      "  --admin-group GROUP  whose members may change; default smiscsi-admin\n"
-		      "  --read-group GROUP   whose members may read; default smiscsi-read\n"
-		      "  --seconds N          how long PAM may take for one answer, 1 to 14; default 10\n"
-		      "  --help, --version\n");
+	(void)fprintf(
+		to,
+		"usage: smiscsi-pam [--listen SOCKET] [--user NAME] [--admin-group GROUP]\n"
+		"                   [--read-group GROUP] [--seconds N]\n"
+		"Asks PAM (service \"smiscsi\") for smiscsid, whose option --pam names the "
+		"socket.\n"
+		"  --listen SOCKET      make that Unix socket; default: what the service manager "
+		"passes\n"
+		"  --user NAME          who may ask: whom smiscsid runs as; default smiscsi\n"
+		"  --admin-group GROUP  whose members may change; default smiscsi-admin\n"
+		"  --read-group GROUP   whose members may read; default smiscsi-read\n"
+		"  --seconds N          how long PAM may take for one answer, 1 to 14; default 10\n"
+		"  --help, --version\n");
 	return code;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"listen", required_argument, NULL, 'l'},
-		{"user", required_argument, NULL, 'u'},
-		{"admin-group", required_argument, NULL, 'a'},
-		{"read-group", required_argument, NULL, 'r'},
-		{"seconds", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},
-		{0},
+		{"listen",           required_argument, NULL, 'l'},
+		{"user",              required_argument, NULL, 'u'},
+		{"admin-group",                  required_argument, NULL, 'a'},
+		{"read-group",required_argument, NULL, 'r'},
+		{"seconds",               required_argument, NULL, 's'},
+		{"help",      no_argument, NULL, 'h'},
+		{"version",              no_argument, NULL, 'v'},
+		{0                 },
 	};
 	struct helper h = {.user = "smiscsi",
 			   .admin_group = "smiscsi-admin",

@@ -108,8 +108,8 @@ static void *work(void *arg)
 	struct login *one;
 
 	while ((one = next(q))) {
-		one->answer =
-			users_check(l->users, one->user, one->password, one->peer, &one->role);
+		one->answer = users_check(l->users, one->user, one->password, one->peer,
+					  &one->role);
 		if (one->answer == USERS_DENIED && l->has_late)
 			hold_back(l, one);
 		else

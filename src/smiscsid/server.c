@@ -13,8 +13,8 @@
 #include "smiscsid/server.h"
 
 enum {
-	IN_ONE_GO = 64 * 1024,  /* an answer up to that size is sent whole, with its length */
-	ITEM_MAX = 64 << 20,    /* one element of an answer */
+	IN_ONE_GO = 64 * 1024, /* an answer up to that size is sent whole, with its length */
+	ITEM_MAX = 64 << 20,   /* one element of an answer */
 	KEEP_PARSERS = 64,
 };
 
@@ -567,7 +567,8 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 	s->plans = cimxml_plans_new(smiscsi_schema.n_classes);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	for (size_t i = 0; i < o->http.n; i++)
-		l[n++] = (struct http_listen){.address = o->http.v[i].address, .port = o->http.v[i].port};
+		l[n++] = (struct http_listen){.address = o->http.v[i].address,
+					      .port = o->http.v[i].port};
 	for (size_t i = 0; i < o->https.n; i++)
 		l[n++] = (struct http_listen){
 			.address = o->https.v[i].address, .port = o->https.v[i].port, .tls = true};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A packet to smiscsi-pam, which runs as root: what is taken is exactly what smiscsid would send. */
+/* A packet to smiscsi-pam, which runs as root: what is taken is exactly what smiscsid would send.
+ */
 #include "auth/helper.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -113,9 +113,15 @@ TEST(its_answer_or_why_there_is_none)
 	static const struct {
 		const char *say;
 		enum helper_answer want;
-	} rows[] = {{"admin", HELPER_ADMIN}, {"read", HELPER_READ},	 {"no", HELPER_NO},
-		    {"expired", HELPER_EXPIRED}, {"root", HELPER_ERROR}, {"", HELPER_ERROR},
-		    {"admin and a lot more", HELPER_ERROR}};
+	} rows[] = {
+		{"admin",                HELPER_ADMIN  },
+		{"read",                 HELPER_READ   },
+		{"no",                   HELPER_NO     },
+		{"expired",              HELPER_EXPIRED},
+		{"root",                 HELPER_ERROR  },
+		{"",		     HELPER_ERROR  },
+		{"admin and a lot more", HELPER_ERROR  }
+        };
 	uint64_t began = clock_mono_ns();
 	struct err e = {0};
 	struct stub s;
