@@ -755,8 +755,7 @@ static int port_give_portals(struct tree *t, const struct want *w, enum tree_car
 		if (care == TREE_BEST && !cfs_exists(&t->cfs, holder_path(b->portal_text->s).s))
 			continue;
 		(void)why_not(b->portal_text->s, why.code, &why);
-		(void)err_in(&why, "portal %s does not serve port %s", b->portal_text->s,
-			     w->port->name->s);
+		(void)err_in(&why, "portal %s", b->portal_text->s);
 		if (first == 0)
 			*e = why;
 		first = e->code;
