@@ -170,8 +170,9 @@ static bool has_fibre_channel(const struct pass *p)
 }
 
 int pass_run(const struct talk_ops *ops, void *conn, const char *interop,
-	     const struct sm_scope *scope, bool lean, struct harvest *h, void (*progress)(void *ctx, unsigned done, unsigned total),
-	     void *ctx, struct pass_result *ret, struct err *e)
+	     const struct sm_scope *scope, bool lean, struct harvest *h,
+	     void (*progress)(void *ctx, unsigned done, unsigned total), void *ctx,
+	     struct pass_result *ret, struct err *e)
 {
 	*ret = (struct pass_result){0};
 	struct pass p = {.ops = ops, .conn = conn, .h = h, .res = ret, .lean = lean};

@@ -31,6 +31,7 @@ void scope_of_level(uint32_t level, struct sm_scope *ret)
 #define SYSTEMS (S(PROFILE) | S(CONFORMS) | S(SYSTEM))
 
 #define A(a) (1U << SM_##a)
+/* clang-format off */
 static const struct {
 	const char *name;
 	enum sm_kind kind;
@@ -65,6 +66,7 @@ static const struct {
 		{SYSTEMS | S(SETTING) | S(CAPSETTING) | S(POOLCAP) | S(ELEMCAP) | S(POOL),
 		 K(SETTING), A(POOL_SETTING)}},
 };
+/* clang-format on */
 
 bool scope_of_type(uint32_t type, struct sm_scope *ret)
 {

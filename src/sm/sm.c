@@ -725,7 +725,8 @@ static void provider_pass(struct provider *p)
 	if (!rd.old)
 		p->incomplete_run = incomplete ? p->incomplete_run + 1 : 0;
 	if (p->gone || atomic_load(&p->abandon)) {
-		job_set(sm, p->id, rd.run.job, SM_JOB_TERMINATED, 100, "the provider was removed", 0);
+		job_set(sm, p->id, rd.run.job, SM_JOB_TERMINATED, 100, "the provider was removed",
+			0);
 	} else if (rd.r < 0) {
 		take_failure(&rd, p, rd.e.text);
 	} else if (rd.old && incomplete) { /* what was there is no worse for it */

@@ -12,11 +12,20 @@
 static bool is_filler(const char *s)
 {
 	static const char *const fillers[] = {
-		"To be filled by O.E.M.", "Default string",       "Not Specified",
-		"Not Applicable",         "System manufacturer",  "System Product Name",
-		"System Serial Number",   "None",                 "0",
-		"OEM",                    "O.E.M.",               "Unknown",
-		"INVALID",                "Chassis Manufacture",
+		"To be filled by O.E.M.",
+		"Default string",
+		"Not Specified",
+		"Not Applicable",
+		"System manufacturer",
+		"System Product Name",
+		"System Serial Number",
+		"None",
+		"0",
+		"OEM",
+		"O.E.M.",
+		"Unknown",
+		"INVALID",
+		"Chassis Manufacture",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fillers); i++)

@@ -64,8 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sm_image_merge(img, img, kinds, assocs, 32 << 20, &merged, NULL) < 0)
 		abort();
 	for (int k = 0; k < SM_N_KINDS; k++)
-		if (sm_image_count(merged, (enum sm_kind)k) !=
-		    sm_image_count(img, (enum sm_kind)k))
+		if (sm_image_count(merged, (enum sm_kind)k) != sm_image_count(img, (enum sm_kind)k))
 			abort();
 	for (int a = 0; a < SM_N_ASSOCS; a++)
 		if (sm_image_n_links(merged, (enum sm_assoc)a) !=

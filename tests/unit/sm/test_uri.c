@@ -44,7 +44,7 @@ TEST(a_provider_has_an_address_besides_its_name)
 		{"http://array1:80",      "2001:db8::1", "http://[2001:db8::1]:80"   },
 		{"http://10.0.0.1",       "",            "http://10.0.0.1:5988"      },
 		{"https://[2001:db8::2]", "",            "https://[2001:db8::2]:5989"},
-		{"https://array1",        "",            ""			     },
+		{"https://array1",        "",            ""                          },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

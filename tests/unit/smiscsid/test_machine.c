@@ -24,14 +24,14 @@ TEST(the_firmware_says_who_made_the_machine)
 	static const struct {
 		const char *said, *want;
 	} rows[] = {
-		{"Example Inc.\n",		   "Example Inc."},
-		{"  \n",                       ""		    },
-		{"To Be Filled By O.E.M.\n",   ""		    },
-		{"Default string\n",           ""		    },
-		{"System manufacturer",        ""		    },
-		{"\x01\x02 broken\n",           ""	    },
-		{"caf\xe9\n",                  ""		    }, /* no UTF-8 */
-		{"None of the above\n",        "None of the above"},
+		{"Example Inc.\n",           "Example Inc."     },
+		{"  \n",                     ""                 },
+		{"To Be Filled By O.E.M.\n", ""                 },
+		{"Default string\n",         ""                 },
+		{"System manufacturer",      ""                 },
+		{"\x01\x02 broken\n",        ""                 },
+		{"caf\xe9\n",                ""                 }, /* no UTF-8 */
+		{"None of the above\n",      "None of the above"},
 	};
 
 	CHECK(mkdtemp(dir) != NULL);
