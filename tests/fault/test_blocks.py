@@ -9,11 +9,11 @@ it was that a finished sync covers, or any later one, each block for itself (so 
 every subset of the unsynced ones is among them).  All of these must be what the initiator
 may see: the last thing it was promised to find, or something it sent later.  So every cut is looked at
 with every outcome, none is left to chance; a few are also made into files and served again."""
-import mmap, os, random, struct, sys
+import mmap, os, pathlib, random, shutil, struct, sys, tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 from initiator import *
-from smi import check, free_port, loopback, main, temp_dir, test
+from smi import BUILD, Skip, at_end, check, free_port, loopback, main, run, temp_dir, test
 from target_ctl import Target, binding, lun, node, port, portal
 
 END, WRITE, ZERO, TRUNCATE, SYNC, CREATE, RENAME, UNLINK = range(8)
@@ -26,11 +26,25 @@ STEPS = int(os.environ.get("SMISCSI_POWER_STEPS", "600"))
 ZEROES = bytes(BS)
 
 
+def folder_on_disk():
+    """In memory nothing is synced, as there is nothing to sync it to."""
+    def in_memory(path):
+        return run("stat", "-f", "-c", "%T", path, ok=0)[1].strip() == "tmpfs"
+
+    if not in_memory(tempfile.gettempdir()):
+        return temp_dir()
+    if in_memory(BUILD):
+        raise Skip("there is no disk here")
+    d = pathlib.Path(tempfile.mkdtemp(prefix="smiscsi-test-", dir=BUILD))
+    at_end(lambda: shutil.rmtree(d, ignore_errors=True))
+    return d
+
+
 class Recorded:
     """A target under the recorder, with one unit of a file."""
 
     def __init__(self, ring):
-        self.dir = temp_dir()
+        self.dir = folder_on_disk()
         self.disk, self.log = self.dir / "disk", self.dir / "log"
         self.disk.mkdir()
         (self.disk / "unit").touch()
