@@ -81,7 +81,9 @@ class Helper:
         if by_hand:  # giving the socket to its owner takes a right
             args = ("--listen", str(self.socket), *args)
         else:
-            cmd = ["systemd-socket-activate", "--seqpacket", "-l", str(self.socket), *cmd,
+            # looking for leaks takes ptrace, which the sandbox does not allow
+            cmd = ["systemd-socket-activate", "--seqpacket", "-l", str(self.socket),
+                   "-E", "ASAN_OPTIONS=detect_leaks=0", *cmd,
                    sys.executable, str(smi.ROOT / "tests/system/sandbox.py"),
                    str(smi.ROOT / "packaging/smiscsi-pam.service"), str(etc), "0"]
         cmd += [str(programs / "smiscsi-pam"), "--user", "nobody", *args]
@@ -166,7 +168,7 @@ def add(s, name, password, role="admin"):
         input=password + "\n")
 
 
-helper = Helper()
+helper = Helper("--seconds", "14")
 server = server_with(helper)
 
 
@@ -368,7 +370,7 @@ def more_at_once_than_it_takes_have_to_wait():
     try:
         threads = [threading.Thread(
             target=lambda: got.append(helper.say(packet("pam-admin", GOOD), 60)))
-            for _ in range(40)]
+            for _ in range(24)]
         for t in threads:
             t.start()
         while any(t.is_alive() for t in threads):
@@ -376,7 +378,7 @@ def more_at_once_than_it_takes_have_to_wait():
             time.sleep(0.05)
     finally:
         pam_rules(shipped)
-    check(got, [b"admin"] * 40)
+    check(got, [b"admin"] * 24)
     check(8 < most <= 16, True, f"{most} at once")
 
 
