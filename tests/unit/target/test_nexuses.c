@@ -133,6 +133,7 @@ static void copy_by_token(struct worker *w)
 
 	cdb[9] = (uint8_t)(w->id + 1);
 	cdb[13] = 32;
+	be_put16(list, 14 + 16); /* the lengths that follow */
 	be_put16(list + 14, 16);
 	be_put64(list + 16, other);
 	be_put32(list + 24, 8);
@@ -150,6 +151,7 @@ static void copy_by_token(struct worker *w)
 	cdb[1] = 0x11;
 	be_put32(cdb + 10, sizeof(list));
 	memset(list, 0, sizeof(list));
+	be_put16(list, 534 + 16);
 	memcpy(list + 16, answer + 38, 512);
 	be_put16(list + 534, 16);
 	be_put64(list + 536, mine);
