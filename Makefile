@@ -30,4 +30,4 @@ bench: ## measure against peers and the hardware's limits in the same run; print
 	@bench/run.sh build-release
 
 clean: ## remove what was built, the demonstration's state included
-	@rm -rf build build-asan build-tsan build-fuzz build-release build-*.log
+	@rm -rf build build-asan build-tsan build-fuzz build-release build-vm build-*.log

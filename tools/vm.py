@@ -23,20 +23,20 @@ end, but for /persist.  It sees lo, and an Ethernet device `eth0` with 192.0.2.1
 2001:db8::1/64 that leads nowhere.  Its output comes as it is, its exit code is this program's.
 
 The kernel is, the first of these there is: the package file that SMISCSI_VM_KERNEL names, one in
-the folder for images, the newest that apt-get can download.  Images are kept below build/vm, or the
+the folder for images, the newest that apt-get can download.  Images are kept below build-vm, or the
 folder in SMISCSI_VM.
 """
 import argparse, fcntl, lzma, os, pathlib, re, shlex, shutil, signal, socket, struct, subprocess, sys
 import tempfile, threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("SMISCSI_VM") or ROOT / "build" / "vm")
+CACHE = pathlib.Path(os.environ.get("SMISCSI_VM") or ROOT / "build-vm")
 META = "linux-image-amd64"  # the cloud kernel has the target, but no 9p
 AGAIN = 75
 
 # What the way in needs, in the order of loading; dependencies come by themselves.
 BOOT = ["virtio_pci", "virtio_console", "virtio_blk", "9pnet_virtio", "9p", "overlay", "crc32c_generic",
-        "ext4", "dummy", "veth", "loop"]
+        "ext4", "dummy", "veth", "loop", "tcp_diag"]
 TARGET = ["configfs", "target_core_mod", "target_core_file", "target_core_iblock",
           "iscsi_target_mod"]
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static",
@@ -54,7 +54,7 @@ fail() { echo "vm: $*" >/dev/console; poweroff -f; }
 for m in $(cat /modules.boot); do
 	modprobe "$m" || fail "no module $m"
 done
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro root /lower || fail "no root"
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro root /lower || fail "no root"
 mount -t tmpfs -o mode=755,size=75% tmpfs /upper
 mkdir /upper/up /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/up,workdir=/upper/work overlay /root ||
@@ -215,7 +215,7 @@ def make_image(package):
         subprocess.run(["tar", "-x", "-C", tmp, "--wildcards", "./boot/vmlinuz-*", "./*/fs/*",
                         "./*/drivers/target/*", "./*/drivers/virtio/*", "./*/drivers/block/*",
                         "./*/drivers/net/*.ko*", "./*/drivers/char/*.ko*", "./*/net/9p/*",
-                        "./*/net/core/*", "./*/lib/*.ko*", "./*/crypto/*", "./*/drivers/scsi/*.ko*",
+                        "./*/net/core/*", "./*/net/ipv4/*", "./*/lib/*.ko*", "./*/crypto/*", "./*/drivers/scsi/*.ko*",
                         "./*/block/*"], stdin=tree.stdout, check=True, stderr=subprocess.DEVNULL)
         if tree.wait():
             raise Cannot(f"{package} is no whole package; delete it and it is fetched anew")
@@ -241,13 +241,14 @@ def make_image(package):
             add(name)
 
         def deep(name):
+            """What must be there before it, in the order of loading."""
             out = []
             for d in depends[name]:
-                out += [d, *(x for x in deep(d))]
+                out += [*deep(d), d]
             return list(dict.fromkeys(out))
 
         base = f"lib/modules/{version}"
-        listing = "".join(f"{n}.ko: {' '.join(f'{d}.ko' for d in deep(n))}\n" for n in take)
+        listing = "".join(f"{n}.ko: {' '.join(f'{d}.ko' for d in reversed(deep(n)))}\n" for n in take)
         alias = "".join(f"alias {a.decode()} {n}\n" for n, data in take.items()
                         for a in re.findall(rb"\0alias=([^\0]+)", data))
         out = [(f"{base}/{n}.ko", 0o100644, d) for n, d in take.items()]
@@ -302,10 +303,11 @@ def boot(args, command, number, work):
     ours, theirs = socket.socketpair()
     code, console = work / "exit", work / "console"
     code.write_bytes(b"")
+    # no_timer_check: on a busy machine ticks come too late for the kernel's own look at its timer
     cmd = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max",
            "-m", str(args.memory), "-smp", str(args.cpus), "-nodefaults", "-no-user-config",
            "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", work / "initrd",
-           "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable "
+           "-append", "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off tsc=reliable "
                       "random.trust_cpu=on rcupdate.rcu_expedited=1",
            "-chardev", f"file,id=con,path={console}", "-serial", "chardev:con",
            "-device", "virtio-serial-pci",
@@ -348,7 +350,7 @@ def run(args, command):
         raise Cannot("no command; vm.py run -- COMMAND")
     if args.disk and not os.path.exists(args.disk):
         subprocess.run([which("mke2fs"), "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=1",
-                        args.disk, "256M"], check=True)
+                        args.disk, "256M"], check=True, stdout=subprocess.DEVNULL)
     number = 1
     with tempfile.TemporaryDirectory(prefix="smiscsi-vm-") as work:
         while True:

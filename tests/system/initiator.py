@@ -4,8 +4,15 @@
 Written from RFC 7143 and independent of src/iscsi, so that the two can disagree.  Python's
 standard library only; slow, and fine for tests.
 """
-import hashlib, socket, struct
+import hashlib, os, socket, struct
 
+KERNEL_KEYS = [
+    ("HeaderDigest", "None"), ("DataDigest", "None"), ("MaxConnections", "1"), ("InitialR2T", "Yes"),
+    ("ImmediateData", "Yes"), ("MaxRecvDataSegmentLength", "262144"), ("MaxBurstLength", "262144"),
+    ("FirstBurstLength", "65536"), ("DefaultTime2Wait", "2"), ("DefaultTime2Retain", "0"),
+    ("MaxOutstandingR2T", "1"), ("DataPDUInOrder", "Yes"), ("DataSequenceInOrder", "Yes"),
+    ("ErrorRecoveryLevel", "0"), ("IFMarker", "No"), ("OFMarker", "No")]
+KERNEL = os.environ.get("SMISCSI_ENGINE") == "lio"
 NONE = 0xFFFFFFFF
 (NOP_OUT, SCSI_CMD, TMF, LOGIN, TEXT, DATA_OUT, LOGOUT, SNACK) = (0, 1, 2, 3, 4, 5, 6, 0x10)
 (NOP_IN, SCSI_RSP, TMF_RSP, LOGIN_RSP, TEXT_RSP, DATA_IN, LOGOUT_RSP) = range(0x20, 0x27)
@@ -161,7 +168,10 @@ class Connection:
 
     def login(self, target=None, keys=(), discovery=False):
         """Straight to the operational stage and through it."""
-        p = self.login_pdu(self.names(target, discovery) + list(keys), 0x87)
+        # The kernel offers each key that we do not, and goes no further until it has an answer.
+        given = {k for k, _ in keys}
+        offer = [k for k in KERNEL_KEYS[:2 if discovery else None] if KERNEL and k[0] not in given]
+        p = self.login_pdu(self.names(target, discovery) + [*keys, *offer], 0x87)
         assert p.flags & 0x83 == 0x83, f"flags {p.flags:#x}"
         return self.logged_in(p)
 

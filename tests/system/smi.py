@@ -9,6 +9,10 @@ import traceback
 
 BUILD = pathlib.Path(os.environ.get("SMISCSI_BUILD", "build")).resolve()
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ENGINE = os.environ.get("SMISCSI_ENGINE", "user")
+KERNEL = ENGINE == "lio"
+# Under emulation everything takes its time: what a test is willing to wait, not what it does.
+PATIENCE = float(os.environ.get("SMISCSI_PATIENCE", "1"))
 NS = "root/cimv2/storage/iscsitarget"
 SM = "root/microsoft/windows/storage/sm"
 
@@ -51,7 +55,7 @@ def free_port(addr="127.0.0.1"):
 
 def wait_for(what, cond, seconds=10.0):
     """Poll cond until it is true; a test fails when it never gets so.  No sleeping for luck."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         r = cond()
         if r:
@@ -71,7 +75,7 @@ def alive(pid):
 
 def run(*cmd, timeout=60, input=None, env=None, ok=None):
     """Run a command; (exit code, stdout, stderr).  ok: the exit code that must come back."""
-    p = subprocess.run([str(c) for c in cmd], input=input, timeout=timeout, env=env,
+    p = subprocess.run([str(c) for c in cmd], input=input, timeout=timeout * PATIENCE, env=env,
                        stdin=None if input is not None else subprocess.DEVNULL,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
     if ok is not None and p.returncode != ok:
@@ -83,7 +87,7 @@ def run(*cmd, timeout=60, input=None, env=None, ok=None):
 class Server:
     """One smiscsid (and the smiscsi-target it starts)."""
 
-    def __init__(self, portals=1, args=(), state=None, engine="user", wrapper=(), auth=False):
+    def __init__(self, portals=1, args=(), state=None, engine=ENGINE, wrapper=(), auth=False):
         self.addr = loopback()
         self.state = state or temp_dir() / "state"
         self.http = free_port(self.addr)
@@ -107,7 +111,9 @@ class Server:
 
     def start(self, expect_ready=True, seconds=30):
         cmd = [*self.wrapper, str(self.programs / "smiscsid"), "--state", str(self.state), "--http",
-               f"{self.addr}:{self.http}", "--foreground", "--engine", self.engine]
+               f"{self.addr}:{self.http}", "--foreground"]
+        if self.engine:  # else what --config says
+            cmd += ["--engine", self.engine]
         if not self.auth:
             cmd.append("--no-auth")
         for p in self.portals:
@@ -123,7 +129,7 @@ class Server:
         return self
 
     def _read_ready(self, seconds):
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * PATIENCE
         line = ""
         while time.monotonic() < end:
             r, _, _ = select.select([self.proc.stdout], [], [], 0.2)
@@ -163,7 +169,7 @@ class Server:
         """SIGTERM, and wait; the target goes with it."""
         if self.proc and self.proc.poll() is None:
             self.proc.send_signal(signal.SIGTERM)
-            self.proc.wait(seconds)
+            self.proc.wait(seconds * PATIENCE)
         return self.proc.returncode if self.proc else None
 
     def kill(self):
@@ -224,6 +230,10 @@ def iscsi_ls(portal, *args):
     found = {}
     for m in re.finditer(r"Target:(\S+) Portal:(\S+),(\d+)", out):
         found.setdefault(m[1], set()).add((m[2], int(m[3])))
+    if KERNEL:
+        # The kernel tells all it has, whichever portal it is asked through; the addresses it
+        # tells are right, so this leaves what can be reached there.
+        found = {n: to for n, to in found.items() if portal in {a for a, _ in to}}
     return found
 
 
@@ -241,6 +251,21 @@ class Skip(Exception):
     pass
 
 
+CONFIGFS = pathlib.Path("/sys/kernel/config/target")
+
+
+def kernel_objects():
+    """What the kernel's target has been given, by anybody."""
+    return sorted(str(p.relative_to(CONFIGFS)) for pattern in ("iscsi/iqn.*", "core/*_*/*")
+                  for p in CONFIGFS.glob(pattern) if p.is_dir() and p.name != "alua")
+
+
+def the_kernel_is_as_empty_as_before():
+    """Run after all the others, with every server ended."""
+    _end()
+    check(kernel_objects(), [], "left in the kernel")
+
+
 def check(got, want=True, what=""):
     if got != want:
         raise AssertionError(f"{what}: got {got!r}, want {want!r}")
@@ -249,7 +274,7 @@ def check(got, want=True, what=""):
 def main():
     only = sys.argv[1:]
     failed = n = 0
-    for fn in _tests:
+    for fn in _tests + ([the_kernel_is_as_empty_as_before] if KERNEL else []):
         if only and fn.__name__ not in only:
             continue
         n += 1

@@ -7,7 +7,8 @@ import os, shutil, socket, subprocess, sys, time
 
 MARK = "SMISCSI_OWN_NETWORK"
 REASON = None
-if not os.environ.get(MARK):
+OWN_MACHINE = bool(os.environ.get("SMISCSI_IN_VM"))  # whose network is the kernel target's
+if not os.environ.get(MARK) and not OWN_MACHINE:
     for how in (["--net", "--uts"], ["--user", "--map-root-user", "--net", "--uts"]):
         cmd = ["unshare", *how, "sh", "-c", "ip link set lo up && ip link add nic0 type veth peer name nic1"]
         if shutil.which("unshare") and shutil.which("ip") and \
@@ -60,6 +61,8 @@ def setup():
     if server:
         return
     ip("link", "set", "lo", "up")
+    if OWN_MACHINE:
+        ip("link", "del", "eth0")
     peer = subprocess.Popen(["unshare", "--net", "sleep", "600"], stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL)
     smi.at_end(peer.kill)

@@ -116,16 +116,17 @@ def every_read_operation_of_wbemcli_works():
 
 @test
 def bytes_written_by_an_initiator_come_back():
-    v = server.cli("volume", "create", "main job", "64M").strip()
+    mib = 8 if smi.KERNEL else 64  # under emulation bytes are dear
+    v = server.cli("volume", "create", "main job", f"{mib}M").strip()
     server.cli("volume", "attach", v, "main job", "--lun", "0")
     url = f"iscsi://{server.portal(0)}/{made['iqn']}/0"
     made["url"] = url
     out = run("iscsi-inq", url, ok=0)[1]
     check("Direct Access" in out or "DIRECT_ACCESS" in out, True, out)
     out = run("iscsi-readcapacity16", url, ok=0)[1]
-    check("131071" in out or "67108864" in out, True, out)
+    check(str(mib * 2048 - 1) in out or str(mib << 20) in out, True, out)
     d = smi.temp_dir()
-    data = os.urandom(1 << 20) * 64
+    data = os.urandom(1 << 20) * mib
     (d / "in").write_bytes(data)
     run("qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", d / "in", url, ok=0, timeout=120)
     run("qemu-img", "convert", "-f", "raw", "-O", "raw", url, d / "out", ok=0, timeout=120)
@@ -214,6 +215,8 @@ def everything_survives_kill_9_and_a_reading_session_keeps_reading():
 
 @test
 def a_target_that_dies_is_started_again_with_its_configuration():
+    if smi.KERNEL:
+        raise smi.Skip("the kernel's target has no process that could die")
     old = server.target_pid()
     os.kill(old, signal.SIGKILL)
     smi.wait_for("a new target", lambda: server.target_pid() not in (None, old), 10)
@@ -282,8 +285,10 @@ def deleting_a_node_in_use_is_refused_until_its_initiator_is_gone():
 @test
 def sigterm_stops_both_processes():
     target = server.target_pid()
+    check(target is None, smi.KERNEL, "a smiscsi-target")
     check(server.stop(), 0)
-    smi.wait_for("the target to end", lambda: not smi.alive(target), 10)
+    if target:
+        smi.wait_for("the target to end", lambda: not smi.alive(target), 10)
 
 
 smi.main()

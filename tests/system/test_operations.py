@@ -11,7 +11,7 @@ NODE = "MSISCSITARGET_SCSIProtocolController"
 PORTAL = "MSISCSITARGET_TCPProtocolEndpoint"
 SPACES = [NS, "interop"]
 
-server = smi.Server(portals=2, engine="fake").start()
+server = smi.Server(portals=2, engine="lio" if smi.KERNEL else "fake").start()
 c = Client(server.addr, server.http, NS)
 service = c.names("MSISCSITARGET_iSCSIConfigurationService")[0]
 nodes = []

@@ -24,6 +24,29 @@ def the_units_are_exposed_at_most_2_of_10():
 
 
 @test
+def with_the_kernels_target_it_is_a_little_more_and_says_how_much():
+    unit = (smi.ROOT / "packaging/smiscsid.service").read_text()
+    drop_in = (smi.ROOT / "packaging/smiscsid-lio.conf").read_text()
+    both = smi.temp_dir() / "smiscsid.service"
+    # a drop-in's settings come after the unit's; CapabilityBoundingSet= adds up
+    both.write_text(unit + "\n" + drop_in)
+    level = exposure(both)
+    print(f"# smiscsid.service has {exposure('smiscsid.service')}, with smiscsid-lio.conf {level}")
+    check(level <= 2.0, True, f"with the drop-in: {level}")
+    check(set(re.findall(r"CAP_\w+", drop_in)), {"CAP_DAC_OVERRIDE", "CAP_NET_ADMIN"},
+          "what test_reboot.py has shown to be enough")
+
+
+@test
+def the_installed_servers_engine_is_auto():
+    server = smi.Server(portals=1, engine=None, args=[
+        "--config", str(smi.ROOT / "packaging/smiscsid.conf")]).start()
+    check("(engine " in server.ready, True, server.ready)
+    check("engine " in server.errors(), True, "the log")
+    check(server.stop(), 0)
+
+
+@test
 def a_unit_without_its_sandbox_would_be_noticed():
     d = smi.temp_dir()
     text = (smi.ROOT / "packaging/smiscsid.service").read_text()

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One system test on Debian's kernel under emulation, with the kernel's own target as the engine.
+
+usage: boot.py [--disk] [--lazy] TEST.py [TEST...]
+
+The test is a program as in tests/system that writes TAP; it runs inside as it runs outside.  Where
+no machine can be emulated, the whole of it is skipped and the reason said.  --disk: it starts its
+machine anew (exit code 75), see tools/vm.py.
+"""
+import os, pathlib, signal, subprocess, sys, tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+VM = ROOT / "tools" / "vm.py"
+
+args = sys.argv[1:]
+options = ["--timeout", os.environ.get("SMISCSI_VM_TIMEOUT", "1500")]
+while args and args[0].startswith("--"):
+    options.append(args.pop(0))
+
+ready = subprocess.run([VM, "prepare"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+if ready.returncode == 77:
+    print(f"1..0 # SKIP {ready.stderr.strip()}")
+    sys.exit(0)
+if ready.returncode:
+    sys.exit(ready.stderr)
+
+env = {**os.environ, "SMISCSI_ENGINE": "lio", "SMISCSI_PATIENCE": "6"}
+with tempfile.TemporaryDirectory(prefix="smiscsi-kernel-") as d:
+    if "--disk" in options:
+        options.insert(options.index("--disk") + 1, f"{d}/disk")
+    machine = subprocess.Popen([VM, "run", *options, "--", sys.executable, *args], env=env,
+                               stdin=subprocess.DEVNULL)
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, lambda *_: machine.terminate())
+    sys.exit(machine.wait())
