@@ -380,7 +380,7 @@ static void run_job(struct lio_engine *l, struct job *j)
 		break;
 	case JOB_LOOK:
 		if (l->want)
-			look_round(l->look, l->want);
+			look_closely(l->look, l->want);
 		break;
 	case JOB_STATS:
 		if (l->want)

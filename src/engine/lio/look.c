@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,7 +10,11 @@
 #include "engine/lio/look.h"
 #include "engine/lio/sockets.h"
 
-enum { ACLS_MAX = 4096 }; /* initiators that are asked about, a port */
+enum {
+	ACLS_MAX = 4096, /* initiators that are asked about, a port */
+	CLOSE_LOOKS = 6,
+	CLOSE_LOOK_MS = 50
+};
 
 /* A session as it was told. */
 struct seen {
@@ -19,6 +24,7 @@ struct seen {
 	uint16_t tpgt;
 	int64_t since_us;
 	bool told, still;
+	bool ended; /* its connection is gone, the kernel has only not put it away yet */
 	struct facts_session facts;
 	struct {
 		char peer[SAN_PORTAL_TEXT], local[SAN_PORTAL_TEXT];
@@ -78,8 +84,8 @@ static uint64_t count_of(const struct look *l, const char *iqn)
 
 /* ---- connections ---- */
 
-/* The portals that a port has in the kernel. */
-static void port_sockets(const struct look *l, const struct seen *x, struct socket_list *ret)
+/* Connections to the portals that a port has in the kernel; false when they can't be told. */
+static bool port_sockets(const struct look *l, const struct seen *x, struct socket_list *ret)
 {
 	struct cfs_path dir = cfs_path("iscsi/%s/tpgt_%u/np", x->iqn, (unsigned)x->tpgt);
 	struct cfs_names auto_names nps = {0};
@@ -90,14 +96,14 @@ static void port_sockets(const struct look *l, const struct seen *x, struct sock
 
 	*ret = (struct socket_list){0};
 	if (cfs_list(&l->tree->cfs, dir.s, CFS_DIRS, &nps, NULL) < 0)
-		return;
+		return false;
 	for (size_t i = 0; i < nps.n; i++) {
 		if (!san_portal_parse(nps.v[i], address, &family, &port))
 			continue;
 		if (port != listed) {
 			socket_list_done(&all);
 			if (socket_list((uint16_t)port, &all, NULL) < 0)
-				continue;
+				return false;
 			listed = port;
 		}
 		for (size_t k = 0; k < all.n; k++) {
@@ -108,6 +114,7 @@ static void port_sockets(const struct look *l, const struct seen *x, struct sock
 		}
 	}
 	socket_list_done(&all);
+	return true;
 }
 
 static bool claimed(const struct look *l, const char *peer)
@@ -126,7 +133,8 @@ static void find_connections(const struct look *l, struct seen *x)
 {
 	struct socket_list auto_sockets list = {0};
 
-	port_sockets(l, x, &list);
+	if (!port_sockets(l, x, &list))
+		return;
 	for (size_t i = 0; i < x->facts.n_connections; i++) {
 		for (size_t k = 0; k < list.n; k++) {
 			const struct socket_connection *c = &list.v[k];
@@ -214,6 +222,10 @@ static void saw(struct look *l, const struct san_port *p, const struct facts_ses
 
 	for (x = l->sessions; x && x->id != id; x = x->next)
 		;
+	if (x && x->ended) {
+		x->still = true;
+		return;
+	}
 	if (x && x->told && x->facts.n_connections == f->n_connections) {
 		x->still = true;
 		return;
@@ -273,13 +285,70 @@ static void look_port(struct look *l, const struct san_state *s, const struct sa
 	}
 }
 
-static bool any_of(const struct look *l, const char *iqn)
+/* Sessions of a node that are known, those that have ended too or not. */
+static size_t count_seen(const struct look *l, const char *iqn, bool ended)
 {
-	for (const struct seen *x = l->sessions; x; x = x->next) {
-		if (streq(x->iqn, iqn))
+	size_t n = 0;
+
+	for (const struct seen *x = l->sessions; x; x = x->next)
+		n += streq(x->iqn, iqn) && (ended || !x->ended);
+	return n;
+}
+
+static void tell_down(struct look *l, const struct seen *x)
+{
+	if (!x->ended)
+		l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_SESSION_DOWN,
+							 .why = "",
+							 .session = {.id = x->id}});
+}
+
+/* Does the connection live?  Also when that can't be told. */
+static bool lives(const char *local, const char *peer)
+{
+	struct socket_list auto_sockets list = {0};
+	char address[SAN_ADDRESS_TEXT];
+	uint8_t family;
+	uint32_t port;
+
+	if (!*peer || !san_portal_parse(local, address, &family, &port) ||
+	    socket_list((uint16_t)port, &list, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < list.n; i++) {
+		if (streq(list.v[i].peer, peer))
 			return true;
 	}
 	return false;
+}
+
+/* After a logout the kernel shows a session for a moment longer; its connection is gone. */
+static void bury(struct look *l)
+{
+	for (struct seen *x = l->sessions; x; x = x->next) {
+		bool alive = x->ended || x->facts.n_connections == 0;
+
+		for (size_t i = 0; i < x->facts.n_connections && !alive; i++)
+			alive = lives(x->connections[i].local, x->connections[i].peer);
+		if (alive)
+			continue;
+		tell_down(l, x);
+		x->ended = true;
+	}
+}
+
+void look_closely(struct look *l, const struct san_state *s)
+{
+	for (unsigned i = 0; i < CLOSE_LOOKS; i++) {
+		bool any = false;
+
+		look_round(l, s);
+		bury(l);
+		for (const struct seen *x = l->sessions; x; x = x->next)
+			any = any || !x->ended;
+		if (!any)
+			break;
+		(void)usleep(CLOSE_LOOK_MS * 1000);
+	}
 }
 
 void look_round(struct look *l, const struct san_state *s)
@@ -290,7 +359,7 @@ void look_round(struct look *l, const struct san_state *s)
 		x->still = false;
 	for (const struct san_node *n = san_first(&wn, s, SAN_NODES); n; n = san_next(&wn)) {
 		if (!own_has(l->tree->own, n->iqn->s) ||
-		    (count_of(l, n->iqn->s) == 0 && !any_of(l, n->iqn->s)))
+		    (count_of(l, n->iqn->s) == 0 && count_seen(l, n->iqn->s, true) == 0))
 			continue;
 		for (const struct san_port *p = san_first_of(&wp, s, SAN_PORTS_OF_NODE, n->obj.id);
 		     p; p = san_next(&wp))
@@ -304,9 +373,7 @@ void look_round(struct look *l, const struct san_state *s)
 			continue;
 		}
 		*at = x->next;
-		l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_SESSION_DOWN,
-							 .why = "",
-							 .session = {.id = x->id}});
+		tell_down(l, x);
 		free(x);
 	}
 }
@@ -322,15 +389,19 @@ bool look_has_session(struct look *l, const struct san_state *s, const char *iqn
 	if (!n || count_of(l, iqn) == 0)
 		return false;
 	look_round(l, s);
-	if (any_of(l, iqn))
+	bury(l);
+	if (count_seen(l, iqn, false))
 		return true;
+	if (count_of(l, iqn) <= count_seen(l, iqn, true))
+		return false;
 	for (const struct san_port *p = san_first_of(&w, s, SAN_PORTS_OF_NODE, n->obj.id); p;
 	     p = san_next(&w)) {
 		struct seen probe = {.tpgt = p->tpgt};
 		struct socket_list auto_sockets list = {0};
 
 		(void)snprintf(probe.iqn, sizeof(probe.iqn), "%s", iqn);
-		port_sockets(l, &probe, &list);
+		if (!port_sockets(l, &probe, &list))
+			return true;
 		connections += list.n;
 	}
 	return connections > 0 && count_of(l, iqn) > 0;

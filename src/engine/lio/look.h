@@ -21,6 +21,8 @@ void look_free(struct look *l); /* NULL is fine */
 
 /* What has come, changed and gone since the last time is told. */
 void look_round(struct look *l, const struct san_state *s);
+/* The same, giving the kernel a moment to put away those who are logging out. */
+void look_closely(struct look *l, const struct san_state *s);
 /* Whatever is there is told anew by the next round. */
 void look_forget(struct look *l);
 
