@@ -5,7 +5,7 @@ limit of an HTTP server on this machine, measured in the same run.
 
 usage: cim_bench.py [ports...]     default 100 1000 10000
 """
-import json, os, pathlib, re, sqlite3, subprocess, sys, threading, time
+import json, os, pathlib, re, socket, sqlite3, subprocess, sys, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "system"))
@@ -32,11 +32,117 @@ def http_request(addr, port, headers, body):
 
 
 def memory(pid):
-    """(PSS, peak RSS, PSS of private and anonymous pages) in MiB."""
+    """(PSS, PSS of private and anonymous pages) in MiB."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     get = lambda k: int(re.search(rf"^{k}:\s+(\d+)", text, re.M)[1]) / 1024
-    peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
-    return get("Pss"), peak / 1024, get("Pss_Anon")
+    return get("Pss"), get("Pss_Anon")
+
+
+def resident(pid, key):
+    """VmRSS or VmHWM in MiB."""
+    return int(re.search(rf"^{key}:\s+(\d+)",
+                         pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]) / 1024
+
+
+def peak_above_idle(server, ask):
+    """How much more is resident at the highest while ask() runs than before it: both RSS."""
+    pathlib.Path(f"/proc/{server.proc.pid}/clear_refs").write_text("5")  # the peak begins anew
+    before = resident(server.proc.pid, "VmRSS")
+    ask()
+    return resident(server.proc.pid, "VmHWM") - before
+
+
+def read_slowly(server, request, seconds):
+    """A client with a small window, which takes the answer over so many seconds."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        s.connect((server.addr, server.http))
+        s.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        begun, got = time.monotonic(), 0
+        while data := s.recv(256 << 10):
+            got += len(data)
+            # at an even pace, whatever the answer's length turns out to be
+            time.sleep(max(0.0, begun + seconds * got / 28e6 - time.monotonic()))
+    return got
+
+
+def start_times(server):
+    """Milliseconds from exec to the first answer over HTTP, and to the line 'ready:'."""
+    body = Client.envelope("<IMETHODCALL NAME=\"EnumerateInstanceNames\"><LOCALNAMESPACEPATH>"
+                           "<NAMESPACE NAME=\"interop\"/></LOCALNAMESPACEPATH><IPARAMVALUE "
+                           "NAME=\"ClassName\"><CLASSNAME NAME=\"CIM_ObjectManager\"/></IPARAMVALUE>"
+                           "</IMETHODCALL>")
+    raw = http_request(server.addr, server.http, Client(server.addr, server.http, NS).headers(
+        "EnumerateInstanceNames", "interop"), body)
+    begun = time.monotonic()
+    server.start(expect_ready=False)
+    first = None
+    while first is None:
+        try:
+            with socket.create_connection((server.addr, server.http), timeout=60) as s:
+                s.sendall(raw)
+                if not s.recv(20).startswith(b"HTTP/1.1 200"):
+                    raise SystemExit("the first answer is none")
+                first = time.monotonic() - begun
+        except ConnectionRefusedError:
+            time.sleep(0.0002)
+    server.ready = server._read_ready(60)
+    return first * 1000, (time.monotonic() - begun) * 1000
+
+
+def start_empty(times=9):
+    """The medians of start_times on empty states."""
+    seen = []
+    for _ in range(times):
+        s = smi.Server(portals=1, engine="fake")
+        seen.append(start_times(s))
+        s.stop()
+    return [sorted(x)[times // 2] for x in zip(*seen)]
+
+
+def fill(state, n):
+    """n nodes, ports and portals, each port bound to one portal, straight into the database."""
+    db = sqlite3.connect(state / "smiscsi.db", isolation_level=None)
+    db.execute("begin")
+    at, now = db.execute("select next_id from meta").fetchone()[0], int(time.time() * 1e6)
+    for i in range(n):
+        node, port, portal, binding = range(at, at + 4)
+        at += 4
+        db.execute("insert into nodes values(?,?,?,1,12,?,?)",
+                   (node, f"iqn.2026-11.net.smiscsi:bench:{i}", f"filled {i}", now, now))
+        db.execute("insert into ports values(?,?,1,1,12,?)", (port, node, now))
+        db.execute("insert into portals values(?,?,?,1,1,1,12,?)",
+                   (portal, f"127.{200 + i // 62500}.{i // 250 % 250}.{1 + i % 250}", 3261, now))
+        db.execute("insert into bindings values(?,?,?)", (binding, port, portal))
+    db.execute("update meta set next_id=?, generation=generation+1", (at,))
+    db.execute("commit")
+    db.close()
+
+
+def associators(server, c, seconds=2):
+    """Microseconds of one Associators step from a port in the middle, median."""
+    path = c.names(PORT)
+    path = path[len(path) // 2]
+    body = c.imethod_body("Associators", [("ObjectName", path.name_xml()), (
+        "AssocClass", c._class("CIM_SAPAvailableForElement"))])
+    a = load(server.addr, server.http, 1, seconds, http_request(
+        server.addr, server.http, c.headers("Associators", NS), body))
+    return a["last_us"]["median"]
+
+
+def many_associations(n):
+    """(us of one Associators step, instances of that association class) with n ports."""
+    s = smi.Server(portals=1, engine="fake").start()
+    s.stop()
+    fill(s.state, n)
+    begun = time.monotonic()
+    s.start(seconds=300)
+    started = time.monotonic() - begun
+    c = Client(s.addr, s.http, NS, timeout=300)
+    us = associators(s, c)
+    count = len(c.names("MSISCSITARGET_SAPAvailableForElement"))
+    s.stop()
+    return us, count, started
 
 
 class Nginx:
@@ -128,16 +234,15 @@ def row(name, ours, limit, unit, target):
 def main():
     sizes = [int(a) for a in sys.argv[1:]] or [100, 1000, 10000]
     nginx = Nginx()
-    server = smi.Server(portals=1, engine="fake")
-    t0 = time.monotonic()
-    server.start()
     print(f"CIM server, engine fake, {os.cpu_count()} processors; ours | nginx with the same bytes")
+    first, ready = start_empty()
+    print(f"  start with an empty state: first answer after {first:.1f} ms (aim 15), "
+          f"ready after {ready:.1f} ms; medians of 9")
+    server = smi.Server(portals=1, engine="fake").start()
     idle = memory(server.proc.pid)
-    print(f"  idle: {idle[0]:.1f} MiB PSS, of which {idle[2]:.1f} anonymous; "
-          f"start to ready {1000 * (time.monotonic() - t0):.0f} ms")
+    print(f"  idle: {idle[0]:.1f} MiB PSS (aim 12), of which {idle[1]:.1f} anonymous")
     c = Client(server.addr, server.http, NS)
     have = 0
-    steps = {}
     for n in sizes:
         rate = populate(server, have, n)
         have = n
@@ -160,8 +265,10 @@ def main():
             a["bytes"] / a["seconds"] / 1e6, b["bytes"] / b["seconds"] / 1e6, "MB/s", "0.3")
         print(f"    {a['last_us']['median'] / 1000:.1f} ms an answer, first byte after "
               f"{a['first_us']['median'] / 1000:.2f} ms (aim 5)")
-        peak = memory(server.proc.pid)[1]
-        print(f"    peak RSS {peak:.1f} MiB, {memory(server.proc.pid)[0]:.1f} MiB PSS now")
+        more = peak_above_idle(server, lambda: load(server.addr, server.http, 1, 1, body))
+        slow = peak_above_idle(server, lambda: read_slowly(server, body, 5))
+        print(f"    peak RSS while it is read: {more:.1f} MiB above that before, {slow:.1f} with a "
+              "slow reader (aim 8)")
         sm = Client(server.addr, server.http, SM)
         smi.wait_for("the SM layer to have read it all",
                      lambda: len(sm.names("MSFT_SMiSCSIPortalEndpoint")) >= n, 60)
@@ -193,14 +300,6 @@ def main():
         b = load("127.0.0.1", nginx.port, 8, seconds, nginx.request(f"m{n}", content))
         row(f"InvokeMethod (refused), 8 connections, {len(content)} bytes",
             a["requests"] / a["seconds"], b["requests"] / b["seconds"], "req/s", "0.4")
-        body = request("Associators", [("ObjectName", path.name_xml()),
-                                       ("AssocClass", c._class("CIM_SAPAvailableForElement"))])
-        a = load(server.addr, server.http, 1, 2, body)
-        steps[n] = a["last_us"]["median"]
-    if len(steps) > 1:
-        lo, hi = min(steps), max(steps)
-        print(f"one Associators step: {steps[lo]} us at {lo} ports, {steps[hi]} us at {hi}: "
-              f"ratio {steps[hi] / steps[lo]:.2f} (aim 1.5)")
     # one durable change a request, made by the C client: Python would be the slower side
     first = 10_000_000
     for writers in (1, 8):
@@ -212,11 +311,17 @@ def main():
         first += a["requests"] + writers
         row(f"CreateiSCSINode, {writers} writers | SQLite one-row commits",
             a["requests"] / a["seconds"], limit, "1/s", "0.5" if writers == 1 else "1")
-    have = len(c.names("MSISCSITARGET_SCSIProtocolController"))
     server.stop()
-    t0 = time.monotonic()
-    server.start()
-    print(f"restart with {have} nodes: {1000 * (time.monotonic() - t0):.0f} ms to ready (aim 1000)")
+    s = smi.Server(portals=1, engine="fake").start()
+    s.stop()
+    fill(s.state, sizes[-1])
+    first, ready = start_times(s)
+    print(f"start with {sizes[-1]} nodes, ports and portals: first answer after {first:.0f} ms "
+          f"(aim 1000), ready after {ready:.0f} ms; {memory(s.proc.pid)[0]:.1f} MiB PSS (aim 120)")
+    s.stop()
+    few, many = (many_associations(n) for n in (100, 100000))
+    print(f"one Associators step: {few[0]} us with {few[1]} associations, {many[0]} us with {many[1]}: "
+          f"ratio {many[0] / few[0]:.2f} (aim 1.5); start with the latter {many[2]:.1f} s to ready")
 
 
 main()
