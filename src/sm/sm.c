@@ -548,10 +548,24 @@ static void reading_begin(struct reading *rd, struct provider *p)
 	show_in(sm, 0);
 }
 
+/* What one provider may cost.  Our own server is no stranger: what it has must be read. */
+struct provider_bounds {
+	size_t bytes;
+	uint32_t objects;
+};
+
+static struct provider_bounds bounds_of(const struct provider *p)
+{
+	if (p->local)
+		return (struct provider_bounds){SIZE_MAX / 16, UINT32_MAX};
+	return (struct provider_bounds){p->sm->c.provider_bytes, OBJECTS_MAX};
+}
+
 /* Without locks: talk, join. */
 static void reading_run(struct reading *rd, struct provider *p)
 {
 	struct sm *sm = p->sm;
+	const struct provider_bounds most = bounds_of(p);
 	struct talk_to to = {
 		.uri = p->uri,
 		.socket = p->local ? sm->c.local_socket : NULL,
@@ -562,11 +576,11 @@ static void reading_run(struct reading *rd, struct provider *p)
 		.key_file = sm->c.key_file,
 		.op_timeout_s = sm->c.op_timeout_s,
 		.deadline_ns = rd->start_ns + sm->c.pass_timeout_s * 1000000000ULL,
-		.answer_bytes = sm->c.provider_bytes * 4,
+		.answer_bytes = most.bytes * 4,
 		.abandon = &p->abandon,
 		.turns = p->local ? NULL : sm->turns,
 	};
-	AUTO(harvest) h = harvest_new(sm->c.provider_bytes, OBJECTS_MAX);
+	AUTO(harvest) h = harvest_new(most.bytes, most.objects);
 	const char *text;
 	void *conn;
 
@@ -592,12 +606,12 @@ static void reading_run(struct reading *rd, struct provider *p)
 
 	if (to.turns)
 		turns_take(to.turns);
-	rd->r = join(h, &s, sm->c.provider_bytes, &rd->img, &rd->e);
+	rd->r = join(h, &s, most.bytes, &rd->img, &rd->e);
 	if (rd->r == 0 && rd->old) {
 		AUTO(sm_image) part = take(rd->img);
 
-		rd->r = sm_image_merge(rd->old, part, rd->scope.kinds, rd->scope.assocs,
-				       sm->c.provider_bytes, &rd->img, &rd->e);
+		rd->r = sm_image_merge(rd->old, part, rd->scope.kinds, rd->scope.assocs, most.bytes,
+				       &rd->img, &rd->e);
 	}
 	if (to.turns)
 		turns_give(to.turns);

@@ -500,6 +500,26 @@ TEST(the_local_server_is_read_at_start_and_again_when_poked)
 	world_done(&w);
 }
 
+TEST(the_local_server_may_have_more_than_a_stranger)
+{
+	static const char *const own[] = {"http://array6"};
+	char error[256];
+
+	WORLD(w);
+	w.c.local_socket = "/nowhere";
+	w.c.local_uris = own;
+	w.c.n_local_uris = 1;
+	w.c.provider_bytes = 4096;
+	open_world(&w);
+	CHECK(sm_wait_local(w.sm, 5000));
+	CHECK_INT(count(&w, "MSFT_SMiSCSIPortalEndpoint"), 6);
+	struct result r = discover(&w, "StartDiscovery", "http://array3", NULL);
+
+	CHECK_INT(ended(&w, r.job, error, sizeof(error)), 10);
+	CHECK(strstr(error, "more memory than") != NULL);
+	world_done(&w);
+}
+
 struct reader {
 	struct world *w;
 	atomic_bool stop;
