@@ -796,7 +796,8 @@ int lio_engine_available(const char *configfs, struct err *e)
 			       "the kernel's target is not loaded (%s is not there); load it: "
 			       "modprobe iscsi_target_mod",
 			       core.s);
-	if (access(core.s, W_OK) < 0)
+	/* access() asks for the user's rights without the capabilities that a service has */
+	if (faccessat(AT_FDCWD, core.s, W_OK, AT_EACCESS) < 0)
 		return err_sys(e, "the kernel's target can't be configured by this user: %s",
 			       core.s);
 	if (access(iscsi.s, F_OK) < 0 && mkdir(iscsi.s, 0755) < 0)
