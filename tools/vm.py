@@ -133,18 +133,27 @@ def kernel_package(cache):
     have = sorted(cache.glob("linux-image-*.deb"))
     if have:
         return have[-1]
+    why = download(cache)
+    if why and os.geteuid() == 0:  # lists that are missing or old
+        subprocess.run(["apt-get", "-q", "update"], capture_output=True)
+        why = download(cache)
+    if why:
+        raise Cannot(why)
+    return sorted(cache.glob("linux-image-*.deb"))[-1]
+
+
+def download(cache):
+    """None, or why there is no package now."""
     said = subprocess.run(["apt-cache", "depends", META], capture_output=True, text=True)
     m = re.search(r"Depends: (linux-image-\S+)", said.stdout)
     if not m:
-        raise Cannot(f"apt-cache knows no {META}; apt-get update may be all that is missing")
-    # apt refuses nothing here: it only says that it fetched without its own user
+        return f"apt-cache knows no {META}; apt-get update may be all that is missing"
     got = subprocess.run(["apt-get", "download", "-q", m[1]], cwd=cache, capture_output=True,
                          text=True)
-    have = sorted(cache.glob("linux-image-*.deb"))
-    if got.returncode or not have:
+    if got.returncode or not any(cache.glob("linux-image-*.deb")):
         last = (got.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise Cannot(f"apt-get could not download {m[1]}: {last}")
-    return have[-1]
+        return f"apt-get could not download {m[1]}: {last}"
+    return None
 
 
 def unpack_kernel(bzimage, out):
