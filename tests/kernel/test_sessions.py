@@ -56,8 +56,8 @@ def split(portal):
     return host.strip("[]"), int(port)
 
 
-def login(portal, i=0):
-    return Connection(*split(portal), isid=b"\x80%05d" % i, timeout=60).login(iqn)
+def login(portal, i=0, **more):
+    return Connection(*split(portal), isid=b"\x80%05d" % i, timeout=60, **more).login(iqn)
 
 
 def sense(x, cdb):
@@ -122,6 +122,33 @@ def mapping_and_unmapping_is_a_unit_attention_and_nobody_is_logged_out():
     check(sense(one, bytes(6)), (2, 6, 0x3F, 0x0E), "and again")
     check(sense(one, bytes(6)), (0, 0, 0, 0))
     server.cli("volume", "delete", extra)
+
+
+@test
+def the_kernels_counters_are_shown():
+    def counters(kind):
+        return {i["ElementName"]: i for i in c.enum(f"MSISCSITARGET_iSCSI{kind}Statistics")}
+
+    def logins():
+        i = counters("Login")["live"]
+        return int(i["SuccessfulLogins"]), int(i["NormalLogouts"])
+
+    was = logins()
+    check(was[0] >= 2, True, f"two are logged in, {was} counted")
+    other = "iqn.2026-01.org.example:counted"  # the kernel counts by initiator
+    x = login(A, 9, name=other)
+    x.test_unit_ready()
+    for _ in range(4):
+        x.read(0, 64)
+    wait_for("the third session in CIM", lambda: len(c.enum("CIM_iSCSISession")) == 3)
+
+    def moved():
+        i, = (i for name, i in counters("Session").items() if name.startswith(other + ","))
+        return i["BytesTransmitted"], i["CommandPDUsTransferred"]
+
+    wait_for("its counters", lambda: moved() == (4 * 64 * 512, x.cmd_sn - 1))
+    x.logout()
+    wait_for("one login and one logout more", lambda: logins() == (was[0] + 1, was[1] + 1))
 
 
 @test
