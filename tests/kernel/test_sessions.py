@@ -200,6 +200,7 @@ def kill_9_and_a_change_meanwhile():
 @test
 def objects_of_others_are_untouched():
     check(theirs(), made["theirs"])
+    check(log_says(f"target {HAND} in the kernel is another tool's"), True, "the log")
     for x in (made["one"], made["two"]):
         x.close()
 

@@ -321,7 +321,6 @@ static int make_all(struct lio_engine *l, struct err *e)
 
 static void replace_all(struct lio_engine *l, struct job *j)
 {
-	size_t foreign;
 	struct err e;
 
 	*j->out = (struct engine_outcome){0};
@@ -339,11 +338,7 @@ static void replace_all(struct lio_engine *l, struct job *j)
 			 "%zu differences between the kernel and the configuration put "
 			 "right",
 			 l->tree.mended);
-	foreign = tree_foreign(&l->tree);
-	if (foreign)
-		log_info(engine,
-			 "the kernel has %zu targets that others made; they stay as they are",
-			 foreign);
+	tree_tell_foreign(&l->tree);
 	look_forget(l->look);
 	look_round(l->look, l->want);
 }

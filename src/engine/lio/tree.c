@@ -27,6 +27,8 @@ enum { MENDED_SAID = 20, RESERVATIONS_MAX = 256 << 10 };
 	"name, "                                                                              \
 	"or remove it there first"
 
+enum { FOREIGN_TOLD = 32 }; /* by name */
+
 struct attribute {
 	const char *path, *value;
 };
@@ -1029,14 +1031,21 @@ int tree_clear(struct tree *t, struct err *e)
 	return cfs_rmdir(&t->cfs, TREE_HBA, e);
 }
 
-size_t tree_foreign(const struct tree *t)
+void tree_tell_foreign(const struct tree *t)
 {
 	struct cfs_names auto_names all = {0};
 	size_t n = 0;
 
 	if (cfs_list(&t->cfs, "iscsi", CFS_DIRS, &all, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < all.n; i++)
-		n += !own_has(t->own, all.v[i]) && !streq(all.v[i], "discovery_auth");
-	return n;
+		return;
+	for (size_t i = 0; i < all.n; i++) {
+		if (own_has(t->own, all.v[i]) || streq(all.v[i], "discovery_auth"))
+			continue;
+		if (n++ < FOREIGN_TOLD)
+			log_info(engine,
+				 "target %s in the kernel is another tool's; it stays as it is",
+				 all.v[i]);
+	}
+	if (n > FOREIGN_TOLD)
+		log_info(engine, "and %zu more that are other tools'", n - FOREIGN_TOLD);
 }

@@ -84,5 +84,5 @@ int tree_acl(struct tree *t, const struct san_state *s, const struct san_port *p
 
 /* Take everything of ours away. */
 int tree_clear(struct tree *t, struct err *e) MUST_CHECK;
-/* Targets that others made. */
-size_t tree_foreign(const struct tree *t);
+/* Into the log: the targets that others made. */
+void tree_tell_foreign(const struct tree *t);
