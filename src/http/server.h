@@ -36,7 +36,7 @@ struct http_limits {
 	unsigned idle_s;             /* 60: a connection without a complete request is closed */
 	unsigned stall_s;            /* 60: an answer that the client does not take is given up */
 	unsigned answer_s;           /* 900: an answer that is taken drop by drop ends, too */
-	size_t head_bytes;           /* 32 KiB: a connection's memory; a longer head: 431, 414 */
+	size_t head_bytes;           /* 64 KiB: a connection's memory; a longer head: 431, 414 */
 	size_t body_bytes;           /* 8 MiB: 413 */
 	size_t stranger_bytes;       /* 64 KiB: a longer body is read only if check agrees */
 	size_t all_bodies_bytes;     /* 512 MiB: of all connections together; 503 */

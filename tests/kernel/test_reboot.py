@@ -61,6 +61,7 @@ def the_configuration_is_in_the_kernel_before_the_first_client_is_answered():
     check((tpg / "enable").read_text(), "1\n")
     check([p.name for p in (tpg / "lun").glob("lun_*")], ["lun_3"])
     check(smi.iscsi_ls(A), {target[0].name: {(A, 7), (B, 7)}})
+    check("the kernel differed" in server.errors(), False, "nobody has changed anything")
     check("[OK]" in server.cli("show"), True)
 
 

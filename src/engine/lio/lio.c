@@ -76,6 +76,7 @@ struct lio_engine {
 	struct san_state *want; /* what the kernel is to be; NULL: not told yet */
 	char complaint[sizeof(((struct err *)0)->text)]; /* said once, not at every try */
 	struct scopes bad;                               /* ports that were told of as not served */
+	bool made;   /* the kernel has been made like want once */
 	bool failed; /* something is not as wanted: again at retry_at */
 	uint64_t retry_at, check_at, poll_at, settle_at; /* monotonic ns; 0: not set */
 };
@@ -299,12 +300,14 @@ static int make_all(struct lio_engine *l, struct err *e)
 
 	l->failed = false;
 	l->retry_at = 0;
-	l->tree.mending = true;
+	/* After a boot there is nothing of ours that could differ. */
+	l->tree.mending = l->made || cfs_exists(&l->tree.cfs, "iscsi/" TREE_HOLDER);
 	l->tree.mended = 0;
 	r = scopes_of_all(&v, &l->tree, l->want, e);
 	if (r == 0)
 		r = tree_make(&l->tree, l->want, &v, TREE_BEST, e);
 	l->tree.mending = false;
+	l->made = true;
 	took = clock_mono_ns() - began;
 	l->check_at = in_ms(CHECK_MS) + took * CHECK_SHARE;
 	if (r < 0) {
