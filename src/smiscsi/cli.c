@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <wchar.h>
 
 #include "base/str.h"
 #include "gen/schema.h"
@@ -14,20 +16,88 @@ const char *cli_option(const struct cli *c, const char *name)
 	return NULL;
 }
 
+/* ---- text for people ---- */
+
+/* The next character of *text, a control character, what is no UTF-8 and what no terminal shows as U+FFFD
+ * with *width 1; 0: the end. */
+static wchar_t next_shown(const char **text, int *width)
+{
+	mbstate_t state = {0};
+	wchar_t w;
+	size_t n = mbrtowc(&w, *text, strlen(*text) + 1, &state);
+
+	if (n == 0)
+		return 0;
+	if (n == (size_t)-1 || n == (size_t)-2) {
+		n = 1;
+		w = 0xFFFD;
+	}
+	*text += n;
+	*width = wcwidth(w);
+	if (*width < 0) {
+		*width = 1;
+		w = 0xFFFD;
+	}
+	return w;
+}
+
+static size_t shown_width(const char *text)
+{
+	size_t sum = 0;
+	int w;
+
+	while (next_shown(&text, &w) != 0)
+		sum += (size_t)w;
+	return sum;
+}
+
+static void put_shown(FILE *to, const char *text)
+{
+	wchar_t c;
+	int w;
+
+	while ((c = next_shown(&text, &w)) != 0)
+		(void)fprintf(to, "%lc", (wint_t)c);
+}
+
+const char *cli_shown(struct cli *c, const char *text)
+{
+	struct arena *a = session_arena(c->session);
+	/* U+FFFD takes three bytes, what it stands for at least one */
+	char *ret = arena_alloc(a, 3 * strlen(text) + 1), *at = ret;
+	mbstate_t state = {0};
+	wchar_t ch;
+	int w;
+
+	if (!ret)
+		return "";
+	while ((ch = next_shown(&text, &w)) != 0) {
+		size_t n = wcrtomb(at, ch, &state);
+
+		at += n == (size_t)-1 ? 0 : n;
+	}
+	*at = '\0';
+	return ret;
+}
+
 int cli_fail(const struct err *e)
 {
-	(void)fprintf(stderr, "smiscsi: %s\n", e->text);
-	return EXIT_REFUSED;
+	return cli_failf("%s%s", e->text,
+			 e->code == -ECONNREFUSED ? "; is smiscsid running there? (--url URL names another server)"
+						  : "");
 }
 
 int cli_failf(const char *fmt, ...)
 {
+	auto_free char *text = NULL;
 	va_list ap;
 
-	(void)fputs("smiscsi: ", stderr);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
 	va_end(ap);
+	(void)fputs("smiscsi: ", stderr);
+	put_shown(stderr, text ? text : "out of memory");
 	(void)fputc('\n', stderr);
 	return EXIT_REFUSED;
 }
@@ -114,7 +184,7 @@ static const struct cim_raw_instance *by_name(struct cli *c, const char *class_n
 		if (!one_of(l.v[i], name, props))
 			continue;
 		if (found) {
-			(void)cli_failf("there is more than one %s '%s'; use its full name", what, name);
+			(void)cli_failf("there is more than one %s '%s'; use its full name from: smiscsi %s list", what, name, what);
 			return NULL;
 		}
 		found = l.v[i];
@@ -245,6 +315,15 @@ static const char *cell(struct cli *c, const struct cim_raw_instance *i,
 	return *t ? t : "-";
 }
 
+static void put_cell(const char *text, size_t width, bool last)
+{
+	put_shown(stdout, text);
+	if (last)
+		(void)fputc('\n', stdout);
+	else
+		printf("%*s", (int)(width - shown_width(text)) + 2, "");
+}
+
 void cli_print(struct cli *c, const struct session_list *l, const struct cli_column *cols,
 	       size_t n_cols)
 {
@@ -261,19 +340,17 @@ void cli_print(struct cli *c, const struct session_list *l, const struct cli_col
 	for (size_t k = 0; k < n_cols && k < ARRAY_SIZE(width); k++) {
 		width[k] = strlen(cols[k].title);
 		for (size_t i = 0; i < l->n; i++) {
-			size_t w = strlen(cell(c, l->v[i], &cols[k]));
+			size_t w = shown_width(cell(c, l->v[i], &cols[k]));
 
 			if (w > width[k])
 				width[k] = w;
 		}
 	}
 	for (size_t k = 0; k < n_cols; k++)
-		printf("%-*s%s", k + 1 < n_cols ? (int)width[k] : 0, cols[k].title,
-		       k + 1 < n_cols ? "  " : "\n");
+		put_cell(cols[k].title, width[k], k + 1 == n_cols);
 	for (size_t i = 0; i < l->n; i++)
 		for (size_t k = 0; k < n_cols; k++)
-			printf("%-*s%s", k + 1 < n_cols ? (int)width[k] : 0,
-			       cell(c, l->v[i], &cols[k]), k + 1 < n_cols ? "  " : "\n");
+			put_cell(cell(c, l->v[i], &cols[k]), width[k], k + 1 == n_cols);
 }
 
 const char *cli_status(uint64_t s)

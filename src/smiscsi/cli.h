@@ -46,6 +46,11 @@ extern const size_t cli_n_commands;
 
 const char *cli_option(const struct cli *c, const char *name); /* NULL: not given */
 
+/* Text from a server as a terminal may have it: UTF-8, U+FFFD for control characters (which could say
+ * anything to the terminal).  In the session's arena.  cli_fail, cli_failf and cli_print do it themselves;
+ * JSON is for programs and has everything. */
+const char *cli_shown(struct cli *c, const char *text);
+
 /* Print "smiscsi: ..." on stderr; returns EXIT_REFUSED. */
 int cli_fail(const struct err *e);
 int cli_failf(const char *fmt, ...) PRINTF(1, 2);

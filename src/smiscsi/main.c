@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <locale.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -168,6 +169,8 @@ int main(int argc, char **argv)
 	struct err e = {0};
 	int at = 1, ret = EXIT_DONE;
 
+	/* Whatever the terminal's language is, what a CIM server says is UTF-8. */
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	if (!cfg.url)
 		cfg.url = "http://127.0.0.1:5988";
 	if (!read_options(c, &cfg, argc, argv, &at, &ret))

@@ -1,45 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smiscsi show: the tree of what there is, put together from whole-class enumerations. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/str.h"
 #include "smiscsi/cli.h"
 
-struct view {
-	struct session_list nodes, ports, portals, volumes, of_node, binds, luns;
+/* The instances of a class in the order of one text of theirs, so that 10,000 nodes are put together in no
+ * more than a sort: objects by their name, associations by what they lead from. */
+struct sorted {
+	size_t n;
+	struct entry {
+		const char *key;
+		size_t at; /* keeps the server's order among equals */
+		const struct cim_raw_instance *i;
+	} *v;
 };
+
+struct view {
+	struct session_list nodes;
+	struct sorted ports, portals, volumes, of_node, binds, luns;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int r = strcmp(x->key, y->key);
+
+	return r != 0 ? r : (x->at > y->at) - (x->at < y->at);
+}
+
+/* ref NULL: by property key; otherwise by that key of the path in property ref. */
+static int read_sorted(struct cli *c, const char *class_name, const char *ref, const char *key,
+		       struct sorted *ret, struct err *e)
+{
+	struct session_list l;
+	int r = session_list(c->session, NS_TARGET, class_name, &l, e);
+
+	if (r < 0)
+		return r;
+	ret->n = l.n;
+	ret->v = arena_alloc(session_arena(c->session), (l.n ? l.n : 1) * sizeof(*ret->v));
+	if (!ret->v)
+		return err_set(e, -ENOMEM, "no memory for %zu instances of %s", l.n, class_name);
+	for (size_t i = 0; i < l.n; i++)
+		ret->v[i] = (struct entry){
+			.key = ref ? ref_key(l.v[i], ref, key) : prop_text(l.v[i], key),
+			.at = i,
+			.i = l.v[i],
+		};
+	qsort(ret->v, ret->n, sizeof(*ret->v), compare);
+	return 0;
+}
 
 static int read_view(struct cli *c, struct view *v, struct err *e)
 {
 	const struct {
-		const char *class_name;
-		struct session_list *to;
+		const char *class_name, *ref, *key;
+		struct sorted *to;
 	} q[] = {
-		{"MSISCSITARGET_SCSIProtocolController", &v->nodes},
-		{"MSISCSITARGET_iSCSIProtocolEndpoint", &v->ports},
-		{"MSISCSITARGET_TCPProtocolEndpoint", &v->portals},
-		{"MSISCSITARGET_StorageVolume", &v->volumes},
-		{"MSISCSITARGET_SAPAvailableForElement", &v->of_node},
-		{"MSISCSITARGET_BindsTo", &v->binds},
-		{"MSISCSITARGET_ProtocolControllerForUnit", &v->luns},
+		{"MSISCSITARGET_iSCSIProtocolEndpoint", NULL, "Name", &v->ports},
+		{"MSISCSITARGET_TCPProtocolEndpoint", NULL, "Name", &v->portals},
+		{"MSISCSITARGET_StorageVolume", NULL, "DeviceID", &v->volumes},
+		{"MSISCSITARGET_SAPAvailableForElement", "ManagedElement", "DeviceID", &v->of_node},
+		{"MSISCSITARGET_BindsTo", "Dependent", "Name", &v->binds},
+		{"MSISCSITARGET_ProtocolControllerForUnit", "Antecedent", "DeviceID", &v->luns},
 	};
+	int r = session_list(c->session, NS_TARGET, "MSISCSITARGET_SCSIProtocolController",
+			     &v->nodes, e);
 
-	for (size_t i = 0; i < ARRAY_SIZE(q); i++) {
-		int r = session_list(c->session, NS_TARGET, q[i].class_name, q[i].to, e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(q); i++)
+		r = read_sorted(c, q[i].class_name, q[i].ref, q[i].key, q[i].to, e);
+	return r;
 }
 
-static const struct cim_raw_instance *find(const struct session_list *l, const char *p,
-					   const char *value)
+/* The first with this key: the others follow it, up to the first that is not has_key. */
+static size_t first_of(const struct sorted *s, const char *key)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (streq(prop_text(l->v[i], p), value))
-			return l->v[i];
-	return NULL;
+	size_t low = 0, high = s->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(s->v[mid].key, key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool has_key(const struct sorted *s, size_t i, const char *key)
+{
+	return i < s->n && streq(s->v[i].key, key);
+}
+
+static const struct cim_raw_instance *find(const struct sorted *s, const char *key)
+{
+	size_t i = first_of(s, key);
+
+	return has_key(s, i, key) ? s->v[i].i : NULL;
 }
 
 /* "enabled, OK" for people; the same facts as JSON members. */
@@ -55,7 +115,7 @@ static json_t *states(const struct cim_raw_instance *i, json_t *j)
 
 static json_t *portal_json(const struct view *v, const char *name)
 {
-	const struct cim_raw_instance *p = find(&v->portals, "Name", name);
+	const struct cim_raw_instance *p = find(&v->portals, name);
 	json_t *j = json_object();
 
 	(void)json_object_set_new(j, "portal", json_string(name));
@@ -73,11 +133,9 @@ static json_t *port_json(const struct view *v, const struct cim_raw_instance *po
 	(void)json_object_set_new(j, "port", json_string(name));
 	(void)json_object_set_new(j, "tag", json_integer((json_int_t)tpgt));
 	(void)states(port, j);
-	for (size_t i = 0; i < v->binds.n; i++)
-		if (streq(ref_key(v->binds.v[i], "Dependent", "Name"), name))
-			(void)json_array_append_new(
-				portals,
-				portal_json(v, ref_key(v->binds.v[i], "Antecedent", "Name")));
+	for (size_t i = first_of(&v->binds, name); has_key(&v->binds, i, name); i++)
+		(void)json_array_append_new(
+			portals, portal_json(v, ref_key(v->binds.v[i].i, "Antecedent", "Name")));
 	(void)json_object_set_new(j, "portals", portals);
 	return j;
 }
@@ -85,7 +143,7 @@ static json_t *port_json(const struct view *v, const struct cim_raw_instance *po
 static json_t *lun_json(const struct view *v, const struct cim_raw_instance *l)
 {
 	const char *naa = ref_key(l, "Dependent", "DeviceID"), *n = prop_text(l, "DeviceNumber");
-	const struct cim_raw_instance *vol = find(&v->volumes, "DeviceID", naa);
+	const struct cim_raw_instance *vol = find(&v->volumes, naa);
 	json_t *j = json_object();
 	uint64_t lun = 0;
 
@@ -110,18 +168,15 @@ static json_t *node_json(const struct view *v, const struct cim_raw_instance *no
 	(void)json_object_set_new(j, "node", json_string(iqn));
 	(void)json_object_set_new(j, "alias", json_string(prop_text(node, "ElementName")));
 	(void)states(node, j);
-	for (size_t i = 0; i < v->of_node.n; i++) {
-		const struct cim_raw_instance *port;
+	for (size_t i = first_of(&v->of_node, iqn); has_key(&v->of_node, i, iqn); i++) {
+		const struct cim_raw_instance *port =
+			find(&v->ports, ref_key(v->of_node.v[i].i, "AvailableSAP", "Name"));
 
-		if (!streq(ref_key(v->of_node.v[i], "ManagedElement", "DeviceID"), iqn))
-			continue;
-		port = find(&v->ports, "Name", ref_key(v->of_node.v[i], "AvailableSAP", "Name"));
 		if (port && prop_number(port, "Role") == 3)
 			(void)json_array_append_new(ports, port_json(v, port));
 	}
-	for (size_t i = 0; i < v->luns.n; i++)
-		if (streq(ref_key(v->luns.v[i], "Antecedent", "DeviceID"), iqn))
-			(void)json_array_append_new(luns, lun_json(v, v->luns.v[i]));
+	for (size_t i = first_of(&v->luns, iqn); has_key(&v->luns, i, iqn); i++)
+		(void)json_array_append_new(luns, lun_json(v, v->luns.v[i].i));
 	(void)json_object_set_new(j, "ports", ports);
 	(void)json_object_set_new(j, "luns", luns);
 	return j;
@@ -129,47 +184,47 @@ static json_t *node_json(const struct view *v, const struct cim_raw_instance *no
 
 /* ---- for people ---- */
 
-static const char *text(const json_t *j, const char *k)
+static const char *text(struct cli *c, const json_t *j, const char *k)
 {
 	const char *s = json_string_value(json_object_get(j, k));
 
-	return s ? s : "";
+	return s ? cli_shown(c, s) : "";
 }
 
-static const char *state_text(const json_t *j)
+static const char *state_text(struct cli *c, const json_t *j)
 {
-	return json_is_false(json_object_get(j, "enabled")) ? "disabled" : text(j, "status");
+	return json_is_false(json_object_get(j, "enabled")) ? "disabled" : text(c, j, "status");
 }
 
-static void print_port(const json_t *port, bool last)
+static void print_port(struct cli *c, const json_t *port, bool last)
 {
 	const json_t *p;
 	size_t i;
 
 	printf("%s port %lld  [%s]\n", last ? "└─" : "├─",
-	       (long long)json_integer_value(json_object_get(port, "tag")), state_text(port));
+	       (long long)json_integer_value(json_object_get(port, "tag")), state_text(c, port));
 	json_array_foreach(json_object_get(port, "portals"), i, p)
 		printf("%s  %s portal %s  [%s]\n", last ? " " : "│",
 		       i + 1 < json_array_size(json_object_get(port, "portals")) ? "├─" : "└─",
-		       text(p, "portal"), state_text(p));
+		       text(c, p, "portal"), state_text(c, p));
 }
 
-static void print_node(const json_t *node)
+static void print_node(struct cli *c, const json_t *node)
 {
 	const json_t *ports = json_object_get(node, "ports"), *luns = json_object_get(node, "luns");
 	const json_t *j;
 	size_t i;
 
-	printf("%s  \"%s\"  [%s]\n", text(node, "node"), text(node, "alias"), state_text(node));
+	printf("%s  \"%s\"  [%s]\n", text(c, node, "node"), text(c, node, "alias"), state_text(c, node));
 	json_array_foreach(ports, i, j)
-		print_port(j, i + 1 == json_array_size(ports) && json_array_size(luns) == 0);
+		print_port(c, j, i + 1 == json_array_size(ports) && json_array_size(luns) == 0);
 	json_array_foreach(luns, i, j)
 		printf("%s LUN %lld  %s \"%s\" %lld MiB  [%s]\n",
 		       i + 1 < json_array_size(luns) ? "├─" : "└─",
-		       (long long)json_integer_value(json_object_get(j, "lun")), text(j, "naa"),
-		       text(j, "volume"),
+		       (long long)json_integer_value(json_object_get(j, "lun")), text(c, j, "naa"),
+		       text(c, j, "volume"),
 		       (long long)json_integer_value(json_object_get(j, "bytes")) >> 20,
-		       state_text(j));
+		       state_text(c, j));
 }
 
 int cmd_show(struct cli *c)
@@ -189,7 +244,7 @@ int cmd_show(struct cli *c)
 		return EXIT_DONE;
 	}
 	json_array_foreach(tree, i, node)
-		print_node(node);
+		print_node(c, node);
 	if (i == 0)
 		puts("no nodes; make one with: smiscsi node create ALIAS");
 	json_decref(tree);

@@ -29,7 +29,7 @@ static int print_made(struct cli *c, const char *what, const char *name)
 		(void)json_object_set_new(j, what, json_string(name));
 		cli_print_json(j);
 	} else {
-		puts(name);
+		puts(cli_shown(c, name));
 	}
 	return EXIT_DONE;
 }
@@ -611,12 +611,12 @@ int cmd_get(struct cli *c)
 		const char *k;
 		json_t *v;
 
-		printf("%s%s\n", i ? "\n" : "", l.v[i]->class_name);
+		printf("%s%s\n", i ? "\n" : "", cli_shown(c, l.v[i]->class_name));
 		json_object_foreach(j, k, v) {
 			auto_free char *t = json_dumps(v, JSON_ENCODE_ANY);
 
 			if (!streq(k, "class"))
-				printf("  %s = %s\n", k, t ? t : "");
+				printf("  %s = %s\n", cli_shown(c, k), cli_shown(c, t ? t : ""));
 		}
 		json_decref(j);
 	}
