@@ -176,7 +176,7 @@ static const struct cim_raw_instance *by_name(struct cli *c, const char *class_n
 	struct session_list l;
 	struct err e = {0};
 
-	if (session_list(c->session, NS_TARGET, class_name, &l, &e) < 0) {
+	if (session_list_some(c->session, NS_TARGET, class_name, props, &l, &e) < 0) {
 		(void)cli_fail(&e);
 		return NULL;
 	}

@@ -51,6 +51,18 @@ struct arena *session_arena(struct session *s)
 	return s->arena;
 }
 
+static int collect(struct session *s, struct cim_request *rq, struct session_list *ret,
+		   struct err *e)
+{
+	struct client_list l = {0};
+	int r = client_collect(s->client, rq, s->arena, &l, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct session_list){.v = l.instances, .n = l.n_instances};
+	return 0;
+}
+
 int session_list(struct session *s, const char *ns, const char *class_name,
 		 struct session_list *ret, struct err *e)
 {
@@ -58,13 +70,23 @@ int session_list(struct session *s, const char *ns, const char *class_name,
 				 .ns = ns,
 				 .class_name = class_name,
 				 .deep = CIM_TRUE};
-	struct client_list l = {0};
-	int r = client_collect(s->client, &rq, s->arena, &l, e);
 
-	if (r < 0)
-		return r;
-	*ret = (struct session_list){.v = l.instances, .n = l.n_instances};
-	return 0;
+	return collect(s, &rq, ret, e);
+}
+
+int session_list_some(struct session *s, const char *ns, const char *class_name,
+		      const char *const *props, struct session_list *ret, struct err *e)
+{
+	struct cim_request rq = {.op = CIM_OP_ENUMERATE_INSTANCES,
+				 .ns = ns,
+				 .class_name = class_name,
+				 .deep = CIM_TRUE,
+				 .props = props,
+				 .has_props = true};
+
+	while (props[rq.n_props])
+		rq.n_props++;
+	return collect(s, &rq, ret, e);
 }
 
 /* A number that came as text: the return value, whatever its declared width. */

@@ -38,6 +38,10 @@ struct session_list {
 /* Every instance of a class, subclasses included, each with its path. */
 int session_list(struct session *s, const char *ns, const char *class_name,
 		 struct session_list *ret, struct err *e) MUST_CHECK;
+/* The same, of their properties only those in the NULL-terminated list: for thousands of instances. */
+int session_list_some(struct session *s, const char *ns, const char *class_name,
+		      const char *const *props, struct session_list *ret,
+		      struct err *e) MUST_CHECK;
 
 struct session_answer {
 	uint32_t code;               /* the method's return value */

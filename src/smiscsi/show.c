@@ -30,12 +30,19 @@ static int compare(const void *a, const void *b)
 	return r != 0 ? r : (x->at > y->at) - (x->at < y->at);
 }
 
+/* What show reads of an object, and of an association. */
+static const char *const shown[] = {
+	"Name",	      "ElementName",	"DeviceID",  "Identifier",     "Role",
+	"EnabledState", "OperationalStatus", "BlockSize", "NumberOfBlocks", NULL};
+static const char *const links[] = {"Antecedent",    "Dependent", "ManagedElement",
+				    "AvailableSAP", "DeviceNumber", NULL};
+
 /* ref NULL: by property key; otherwise by that key of the path in property ref. */
 static int read_sorted(struct cli *c, const char *class_name, const char *ref, const char *key,
 		       struct sorted *ret, struct err *e)
 {
 	struct session_list l;
-	int r = session_list(c->session, NS_TARGET, class_name, &l, e);
+	int r = session_list_some(c->session, NS_TARGET, class_name, ref ? links : shown, &l, e);
 
 	if (r < 0)
 		return r;
@@ -66,8 +73,8 @@ static int read_view(struct cli *c, struct view *v, struct err *e)
 		{"MSISCSITARGET_BindsTo", "Dependent", "Name", &v->binds},
 		{"MSISCSITARGET_ProtocolControllerForUnit", "Antecedent", "DeviceID", &v->luns},
 	};
-	int r = session_list(c->session, NS_TARGET, "MSISCSITARGET_SCSIProtocolController",
-			     &v->nodes, e);
+	int r = session_list_some(c->session, NS_TARGET, "MSISCSITARGET_SCSIProtocolController",
+				  shown, &v->nodes, e);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(q); i++)
 		r = read_sorted(c, q[i].class_name, q[i].ref, q[i].key, q[i].to, e);
