@@ -10,6 +10,7 @@
 #include "gen/sm.h"
 #include "gen/sm_block.h"
 #include "gen/sm_masking.h"
+#include "gen/sm_replication.h"
 #include "sm/status.h"
 #include "sm/view.h"
 
@@ -369,7 +370,9 @@ static void link_set(const struct prov_ctx *c, enum sm_assoc a, uint64_t slot, s
 	const struct sm_view *v = c->view;
 	const struct sm_assoc_info *ai = sm_assoc_info(a);
 
-	*ret = (struct prov_link){.pa = &c->mod->assocs[a], .aux = slot};
+	*ret = (struct prov_link){.pa = &c->mod->assocs[a],
+				  .p = sm_image_more(v->slot[slot].image, a, &l),
+				  .aux = slot};
 	for (int e = 0; e < 2; e++)
 		ret->end[e] = obj(c, ai->end[e],
 				  sm_image_at(v->slot[slot].image, ai->end[e], l.end[e]), slot);
@@ -408,6 +411,17 @@ static bool assoc_walk(const struct prov_ctx *c, int which, const struct prov_ob
 	it->w[0]++;
 	link_set(c, a, from->aux, l, ret);
 	return true;
+}
+
+/* What a link says besides what it links. */
+static void assoc_fill(const struct prov_ctx *c, const struct prov_link *l, struct cim_instance *i)
+{
+	const struct cim_value *v = l->p;
+
+	(void)c;
+	for (uint16_t p = 0; p < i->cls->n_props; p++)
+		if (i->cls->props[p]->type != CIM_REF)
+			i->v[p] = v ? v[p] : cim_null(i->cls->props[p]->type);
 }
 
 #define ASSOC_FNS_(id, cls, a, b, pa, pb)                                                         \
@@ -462,6 +476,9 @@ void *sm_tables_new(struct prov_module *m)
 		t->classes[i].mod = m;
 	for (size_t i = 0; i < ARRAY_SIZE(t->assocs); i++)
 		t->assocs[i].mod = m;
+	for (int a = 0; a < SM_N_ASSOCS; a++)
+		if (t->assocs[a].cls->n_props > 2)
+			t->assocs[a].fill = assoc_fill;
 	m->classes = t->classes;
 	m->n_classes = ARRAY_SIZE(t->classes);
 	m->assocs = t->assocs;

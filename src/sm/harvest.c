@@ -358,6 +358,26 @@ static int full(struct err *e)
 	return err_set(e, -E2BIG, "the provider's answers need more memory than it is allowed");
 }
 
+/* The values of a kind's properties, from number `from` on.  false: there is no more room. */
+static bool take_values(struct harvest *h, const struct src_kind_info *ki, uint16_t from,
+			const struct cim_path *path, const struct cim_raw_instance *inst,
+			struct cim_value *ret)
+{
+	for (uint16_t i = from; i < ki->n; i++) {
+		const struct cim_value *v = find_prop(inst, path, ki->names[i]);
+		enum cim_type t = prop_types[ki->first + i].type;
+
+		*ret = cim_null(t);
+		if (v && !take_value(h, t, prop_types[ki->first + i].array, v, ret))
+			harvest_note(h, "%s.%s isn't a %s", ki->cls, ki->names[i],
+				     cim_type_name(t));
+		if (arena_full(h->a))
+			return false;
+		ret++;
+	}
+	return true;
+}
+
 int harvest_add(struct harvest *h, enum src_kind k, const char *ns, const struct cim_path *path,
 		const struct cim_raw_instance *inst, struct err *e)
 {
@@ -372,7 +392,7 @@ int harvest_add(struct harvest *h, enum src_kind k, const char *ns, const struct
 	o->kind = k;
 	o->num = h->n[k];
 	if (src_is_assoc(k)) {
-		o->ref = arena_zalloc(h->a, 2 * sizeof(*o->ref));
+		o->ref = arena_zalloc(h->a, 2 * sizeof(*o->ref) + (ki->n - 2U) * sizeof(*o->v));
 		if (!o->ref)
 			return full(e);
 		for (int i = 0; i < 2; i++) {
@@ -388,6 +408,8 @@ int harvest_add(struct harvest *h, enum src_kind k, const char *ns, const struct
 			if (!o->ref[i].ns)
 				o->ref[i].ns = ns ? arena_strdup(h->a, ns) : NULL;
 		}
+		if (!take_values(h, ki, 2, path, inst, (struct cim_value *)(o->ref + 2)))
+			return full(e);
 	} else {
 		bool named = make_ref(h, path, &o->id);
 
@@ -409,17 +431,8 @@ int harvest_add(struct harvest *h, enum src_kind k, const char *ns, const struct
 		o->v = arena_zalloc(h->a, ki->n * sizeof(*o->v));
 		if (!o->v)
 			return full(e);
-		for (uint16_t i = 0; i < ki->n; i++) {
-			const struct cim_value *v = find_prop(inst, path, ki->names[i]);
-			enum cim_type t = prop_types[ki->first + i].type;
-
-			o->v[i] = cim_null(t);
-			if (v && !take_value(h, t, prop_types[ki->first + i].array, v, &o->v[i]))
-				harvest_note(h, "%s.%s isn't a %s", ki->cls, ki->names[i],
-					     cim_type_name(t));
-			if (arena_full(h->a))
-				return full(e);
-		}
+		if (!take_values(h, ki, 0, path, inst, o->v))
+			return full(e);
 		if (named) {
 			if (h->count >= h->hash_size)
 				rehash(h);

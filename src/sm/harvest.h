@@ -7,7 +7,7 @@
  * and references carry their keys in one canonical text, so that the two meet by hash:
  * key names in lower case and in order, values as text.  That forgives wrong VALUETYPEs,
  * references that name a superclass, leave out the namespace or spell it differently - all
- * seen in real arrays.
+ * seen in real arrays.  What a link says besides (the state of a copy) is kept with it.
  *
  * Everything lives in one arena with a limit; a provider that says too much is cut off.
  *
@@ -42,6 +42,8 @@
 	  SupportedSynchronousActions, SupportedStorageElementTypes) \
 	K(CAPREPL, "CIM_ReplicationServiceCapabilities", NULL, 0, IMPL, \
 	  SupportedReplicationTypes, SupportedReplicationTypes) \
+	K(CAPCOPY, "CIM_StorageReplicationCapabilities", NULL, 0, IMPL, \
+	  SupportedSynchronizationType, MaximumReplicasPerSource) \
 	K(CAPISCSI, "CIM_iSCSIConfigurationCapabilities", NULL, 0, IMPL, \
 	  iSCSIProtocolEndpointCreationSupported, iSCSIProtocolEndpointCreationSupported) \
 	K(CLIENT, "CIM_StorageClientSettingData", NULL, 0, IMPL, \
@@ -70,6 +72,7 @@
 	K(CTRL, "CIM_SCSIProtocolController", NULL, 2, IMPL, SystemName, ElementName) \
 	K(SAPAVAIL, "CIM_SAPAvailableForElement", NULL, 2, IMPL, AvailableSAP, ManagedElement) \
 	K(UNIT, "CIM_ProtocolControllerForUnit", NULL, 2, IMPL, Antecedent, Dependent) \
+	K(COPY, "CIM_StorageSynchronized", NULL, 2, IMPL, SystemElement, WhenSynced) \
 	K(PRIV, "CIM_AuthorizedPrivilege", NULL, 2, IMPL, InstanceID, InstanceID) \
 	K(AUTHTGT, "CIM_AuthorizedTarget", NULL, 2, IMPL, Privilege, TargetElement) \
 	K(AUTHSUBJ, "CIM_AuthorizedSubject", NULL, 2, IMPL, Privilege, PrivilegedElement) \
@@ -82,7 +85,7 @@ enum src_kind { SRC_KINDS(SRC_ENUM_) SRC_N };
 
 enum src_where { SRC_INTEROP, SRC_IMPL };
 
-/* kind, property, type, is an array.  An association has exactly two references here. */
+/* kind, property, type, is an array.  An association has two references, and these first. */
 #define SRC_PROPS(P)                                                                           \
 	P(PROFILE, RegisteredOrganization, CIM_UINT16, false)                                  \
 	P(PROFILE, RegisteredName, CIM_STRING, false)                                          \
@@ -131,6 +134,10 @@ enum src_where { SRC_INTEROP, SRC_IMPL };
 	P(CAPCONF, SupportedStoragePoolFeatures, CIM_UINT16, true)                             \
 	P(CAPCONF, SupportedStorageElementTypes, CIM_UINT16, true)                             \
 	P(CAPREPL, SupportedReplicationTypes, CIM_UINT16, true)                                \
+	P(CAPCOPY, SupportedSynchronizationType, CIM_UINT16, false)                            \
+	P(CAPCOPY, SupportedSynchronousActions, CIM_UINT16, true)                              \
+	P(CAPCOPY, SupportedAsynchronousActions, CIM_UINT16, true)                             \
+	P(CAPCOPY, MaximumReplicasPerSource, CIM_UINT16, false)                                \
 	P(CAPISCSI, iSCSIProtocolEndpointCreationSupported, CIM_BOOLEAN, false)                \
 	P(CLIENT, ClientTypes, CIM_UINT16, true)                                               \
 	P(CLIENT, OtherClientTypeDescriptions, CIM_STRING, true)                               \
@@ -262,6 +269,26 @@ enum src_where { SRC_INTEROP, SRC_IMPL };
 	P(SAPAVAIL, ManagedElement, CIM_REF, false)                                            \
 	P(UNIT, Antecedent, CIM_REF, false)                                                    \
 	P(UNIT, Dependent, CIM_REF, false)                                                     \
+	P(COPY, SystemElement, CIM_REF, false)                                          \
+	P(COPY, SyncedElement, CIM_REF, false)                                          \
+	P(COPY, CopyMethodology, CIM_UINT16, false)                                     \
+	P(COPY, CopyPriority, CIM_UINT16, false)                                        \
+	P(COPY, CopyState, CIM_UINT16, false)                                           \
+	P(COPY, CopyType, CIM_UINT16, false)                                            \
+	P(COPY, Mode, CIM_UINT16, false)                                                \
+	P(COPY, PercentSynced, CIM_UINT16, false)                                       \
+	P(COPY, ProgressStatus, CIM_UINT16, false)                                      \
+	P(COPY, ReplicaType, CIM_UINT16, false)                                         \
+	P(COPY, RequestedCopyState, CIM_UINT16, false)                                  \
+	P(COPY, SyncState, CIM_UINT16, false)                                           \
+	P(COPY, SyncType, CIM_UINT16, false)                                            \
+	P(COPY, SyncMaintained, CIM_BOOLEAN, false)                                     \
+	P(COPY, WhenActivated, CIM_DATETIME, false)                                     \
+	P(COPY, WhenDeactivated, CIM_DATETIME, false)                                   \
+	P(COPY, WhenEstablished, CIM_DATETIME, false)                                   \
+	P(COPY, WhenSuspended, CIM_DATETIME, false)                                     \
+	P(COPY, WhenSynchronized, CIM_DATETIME, false)                                  \
+	P(COPY, WhenSynced, CIM_DATETIME, false)                                        \
 	P(PRIV, InstanceID, CIM_STRING, false)                                                 \
 	P(AUTHTGT, Privilege, CIM_REF, false)                                                  \
 	P(AUTHTGT, TargetElement, CIM_REF, false)                                              \
@@ -316,7 +343,7 @@ struct src_obj {
 	uint32_t out; /* the join's: index of what was made of it, plus 1 */
 	union {
 		struct cim_value *v; /* by property number - first; NULL values keep no type */
-		struct src_ref *ref; /* associations: two */
+		struct src_ref *ref; /* associations: two; SRC_LINK has the rest */
 	};
 };
 
@@ -354,5 +381,14 @@ static inline const struct cim_value *src_get_(const struct src_obj *o, enum src
 /* The value of a property of o, e.g. SRC(o, IP, IPv4Address). */
 #define SRC(o, kind, prop) \
 	src_get_((o), SRCP_##kind##_##prop, src_kind_info(SRC_##kind)->first)
+
+/* Likewise of an association: the values stand behind its two references. */
+static inline const struct cim_value *src_link_(const struct src_obj *o, enum src_prop p,
+						uint16_t first)
+{
+	return (const struct cim_value *)(o->ref + 2) + (p - first - 2);
+}
+#define SRC_LINK(o, kind, prop) \
+	src_link_((o), SRCP_##kind##_##prop, src_kind_info(SRC_##kind)->first)
 
 struct arena *harvest_arena(struct harvest *h);

@@ -9,6 +9,7 @@
 #include "gen/sm.h"
 #include "gen/sm_block.h"
 #include "gen/sm_masking.h"
+#include "gen/sm_replication.h"
 
 #define KIND_(id, c) {&cim_class_##c, c##_KEY_, c##_IDENT_},
 enum {
@@ -71,6 +72,8 @@ struct kind_list {
 struct link_list {
 	struct sm_link *l; /* by parent, then child */
 	uint32_t n, cap;
+	struct cim_value **more; /* sm_link.more - 1: values of links that have some */
+	uint32_t n_more, cap_more;
 	uint32_t *by_child; /* numbers of links, by child, then parent */
 	uint32_t *start[2]; /* per object at that end: where its links begin; one more behind */
 };
@@ -107,6 +110,7 @@ void sm_image_unref(struct sm_image *img)
 	}
 	for (int a = 0; a < SM_N_ASSOCS; a++) {
 		free(img->l[a].l);
+		free(img->l[a].more);
 		free(img->l[a].by_child);
 		free(img->l[a].start[0]);
 		free(img->l[a].start[1]);
@@ -120,12 +124,21 @@ struct arena *sm_image_arena(struct sm_image *img)
 	return img->a;
 }
 
+/* Values of a class's properties, none of them set; NULL: there is no more room. */
+static struct cim_value *nulls(struct arena *a, const struct cim_class *c)
+{
+	struct cim_value *v = arena_zalloc(a, c->n_props * sizeof(*v));
+
+	for (uint16_t i = 0; v && i < c->n_props; i++)
+		v[i] = cim_null(c->props[i]->type);
+	return v;
+}
+
 struct sm_object *sm_image_add(struct sm_image *img, enum sm_kind k, const char *id)
 {
 	struct kind_list *kl = &img->k[k];
-	const struct cim_class *c = kinds[k].cls;
 	struct sm_object *o = arena_zalloc(img->a, sizeof(*o));
-	struct cim_value *v = arena_zalloc(img->a, c->n_props * sizeof(*v));
+	struct cim_value *v = nulls(img->a, kinds[k].cls);
 	char *key = arena_strdup(img->a, id);
 
 	if (!o || !v || !key)
@@ -134,8 +147,6 @@ struct sm_object *sm_image_add(struct sm_image *img, enum sm_kind k, const char 
 		kl->cap = kl->cap ? kl->cap * 2 : 4;
 		kl->o = xrealloc(kl->o, kl->cap * sizeof(*kl->o));
 	}
-	for (uint16_t i = 0; i < c->n_props; i++)
-		v[i] = cim_null(c->props[i]->type);
 	o->id = key;
 	o->id_len = (uint32_t)strlen(key);
 	o->num = kl->n;
@@ -150,17 +161,38 @@ struct sm_object *sm_image_edit(struct sm_image *img, enum sm_kind k, uint32_t i
 	return img->k[k].o[i];
 }
 
-void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint32_t child)
+static void link_add(struct link_list *ll, uint32_t parent, uint32_t child, uint32_t more)
 {
-	struct link_list *ll = &img->l[a];
-
 	if (ll->n == ll->cap) {
 		ll->cap = ll->cap ? ll->cap * 2 : 4;
 		ll->l = xrealloc(ll->l, ll->cap * sizeof(*ll->l));
 	}
 	ll->l[ll->n++] = (struct sm_link){
-		{parent, child}
+		{parent, child},
+                more
         };
+}
+
+void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint32_t child)
+{
+	link_add(&img->l[a], parent, child, 0);
+}
+
+struct cim_value *sm_image_link_more(struct sm_image *img, enum sm_assoc a, uint32_t parent,
+				     uint32_t child)
+{
+	struct link_list *ll = &img->l[a];
+	struct cim_value *v = nulls(img->a, assocs[a].cls);
+
+	if (!v)
+		return NULL;
+	if (ll->n_more == ll->cap_more) {
+		ll->cap_more = ll->cap_more ? ll->cap_more * 2 : 4;
+		ll->more = xrealloc(ll->more, ll->cap_more * sizeof(struct cim_value *));
+	}
+	ll->more[ll->n_more++] = v;
+	link_add(ll, parent, child, ll->n_more);
+	return v;
 }
 
 static uint32_t probe(const struct kind_list *kl, const char *id, size_t n)
@@ -204,23 +236,32 @@ static uint32_t index_kind(struct kind_list *kl, uint32_t *renumber)
 	return dropped;
 }
 
+static bool same_ends(const struct sm_link *x, const struct sm_link *y)
+{
+	return x->end[0] == y->end[0] && x->end[1] == y->end[1];
+}
+
 static int cmp_links(const void *a, const void *b)
 {
 	const struct sm_link *x = a, *y = b;
 
 	if (x->end[0] != y->end[0])
 		return x->end[0] < y->end[0] ? -1 : 1;
-	return x->end[1] < y->end[1] ? -1 : x->end[1] > y->end[1];
+	if (x->end[1] != y->end[1])
+		return x->end[1] < y->end[1] ? -1 : 1;
+	return x->more < y->more ? -1 : x->more > y->more; /* in the order they were made */
 }
 
-static void index_links(struct link_list *ll, const uint32_t *ra, uint32_t na, const uint32_t *rb,
-			uint32_t nb)
+/* Returns how many links that say something were said twice. */
+static uint32_t index_links(struct link_list *ll, const uint32_t *ra, uint32_t na,
+			    const uint32_t *rb, uint32_t nb)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, dropped = 0;
 
 	for (uint32_t i = 0; i < ll->n; i++) {
 		struct sm_link l = {
-			{ra[ll->l[i].end[0]], rb[ll->l[i].end[1]]}
+			{ra[ll->l[i].end[0]], rb[ll->l[i].end[1]]},
+                        ll->l[i].more
                 };
 
 		if (l.end[0] != UINT32_MAX && l.end[1] != UINT32_MAX)
@@ -230,8 +271,10 @@ static void index_links(struct link_list *ll, const uint32_t *ra, uint32_t na, c
 		qsort(ll->l, n, sizeof(*ll->l), cmp_links);
 	ll->n = 0;
 	for (uint32_t i = 0; i < n; i++)
-		if (!i || cmp_links(&ll->l[ll->n - 1], &ll->l[i]) != 0)
+		if (!i || !same_ends(&ll->l[ll->n - 1], &ll->l[i]))
 			ll->l[ll->n++] = ll->l[i];
+		else
+			dropped += ll->l[i].more != 0;
 	/* counting sort by child keeps the parents in order */
 	uint32_t count[2] = {na, nb};
 
@@ -250,6 +293,12 @@ static void index_links(struct link_list *ll, const uint32_t *ra, uint32_t na, c
 	for (uint32_t i = 0; i < ll->n; i++)
 		ll->by_child[at[ll->l[i].end[1]]++] = i;
 	free(at);
+	return dropped;
+}
+
+static int full(struct err *e)
+{
+	return err_set(e, -E2BIG, "the provider's objects need more memory than allowed");
 }
 
 int sm_image_finish(struct sm_image *img, struct err *e)
@@ -263,12 +312,13 @@ int sm_image_finish(struct sm_image *img, struct err *e)
 	for (int a = 0; a < SM_N_ASSOCS; a++) {
 		enum sm_kind p = assocs[a].end[0], c = assocs[a].end[1];
 
-		index_links(&img->l[a], renumber[p], img->k[p].n, renumber[c], img->k[c].n);
+		dropped += index_links(&img->l[a], renumber[p], img->k[p].n, renumber[c],
+				       img->k[c].n);
 	}
 	for (int k = 0; k < SM_N_KINDS; k++)
 		free(renumber[k]);
 	if (arena_full(img->a))
-		return err_set(e, -E2BIG, "the provider's objects need more memory than allowed");
+		return full(e);
 	return dropped > INT32_MAX ? INT32_MAX : (int)dropped;
 }
 
@@ -316,7 +366,22 @@ bool sm_image_walk(const struct sm_image *img, enum sm_assoc a, int which, uint3
 	return true;
 }
 
+const struct cim_value *sm_image_more(const struct sm_image *img, enum sm_assoc a,
+				      const struct sm_link *l)
+{
+	return l->more ? img->l[a].more[l->more - 1] : NULL;
+}
+
 /* ---- merging ---- */
+
+static bool copy_values(struct sm_image *to, const struct cim_class *c, const struct cim_value *v,
+			int but, struct cim_value *ret)
+{
+	for (uint16_t p = 0; p < c->n_props; p++)
+		if (p != but && !cim_is_null(&v[p]) && !cim_value_dup(to->a, &v[p], &ret[p]))
+			return false;
+	return true;
+}
 
 static bool copy_objects(struct sm_image *to, const struct sm_image *from, enum sm_kind k)
 {
@@ -326,14 +391,24 @@ static bool copy_objects(struct sm_image *to, const struct sm_image *from, enum 
 		const struct sm_object *o = from->k[k].o[i];
 		struct sm_object *n = sm_image_add(to, k, o->id);
 
-		if (!n)
+		if (!n || !copy_values(to, c, o->v, kinds[k].key, n->v))
 			return false;
-		for (uint16_t p = 0; p < c->n_props; p++)
-			if (p != kinds[k].key && !cim_is_null(&o->v[p]) &&
-			    !cim_value_dup(to->a, &o->v[p], &n->v[p]))
-				return false;
 	}
 	return true;
+}
+
+static bool copy_link(struct sm_image *to, const struct sm_image *from, enum sm_assoc a,
+		      const struct sm_link *l, const uint32_t end[2])
+{
+	const struct cim_value *v = sm_image_more(from, a, l);
+
+	if (!v) {
+		sm_image_link(to, a, end[0], end[1]);
+		return true;
+	}
+	struct cim_value *n = sm_image_link_more(to, a, end[0], end[1]);
+
+	return n && copy_values(to, assocs[a].cls, v, -1, n);
 }
 
 int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, uint32_t which_kinds,
@@ -346,8 +421,7 @@ int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, u
 	for (int k = 0; k < SM_N_KINDS; k++) {
 		of[k] = which_kinds >> k & 1 ? renewed : old;
 		if (!copy_objects(img, of[k], (enum sm_kind)k))
-			return err_set(e, -E2BIG,
-				       "the provider's objects need more memory than allowed");
+			return full(e);
 	}
 	for (int a = 0; a < SM_N_ASSOCS; a++) {
 		const struct sm_image *from = which_assocs >> a & 1 ? renewed : old;
@@ -368,8 +442,9 @@ int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, u
 				end[x] = o->num;
 				found++;
 			}
-			if (found == 2)
-				sm_image_link(img, (enum sm_assoc)a, end[0], end[1]);
+			if (found == 2 &&
+			    !copy_link(img, from, (enum sm_assoc)a, &from->l[a].l[i], end))
+				return full(e);
 		}
 	}
 	r = sm_image_finish(img, e);
@@ -382,11 +457,14 @@ int sm_image_merge(const struct sm_image *old, const struct sm_image *renewed, u
 /* ---- keeping ---- */
 
 /*
- * "SMIMAGE1", then per kind: class name, property names, objects (per property: 0 NULL,
- * 1 scalar, 2 array with a count; scalars by type), then per association: class name, links;
- * last a hash of everything before.  Numbers are big-endian, text has its length in front.
+ * "SMIMAGE2", then per kind: class name, property names, objects (per property: 0 NULL,
+ * 1 scalar, 2 array with a count; scalars by type), then per association: class name, property
+ * names (but the two references), links: two numbers, 1 if values follow, the values; last a hash
+ * of everything before.  Numbers are big-endian, text has its length in front.  In "SMIMAGE1"
+ * associations have a class name and links of two numbers.
  */
-static const char magic[8] = {'S', 'M', 'I', 'M', 'A', 'G', 'E', '1'};
+enum { VERSION_1 = '1', VERSION = '2' };
+static const char magic[7] = {'S', 'M', 'I', 'M', 'A', 'G', 'E'};
 
 static void put_u32(struct buf *b, uint64_t u)
 {
@@ -433,21 +511,48 @@ static void put_value(struct buf *b, const struct cim_value *v)
 	}
 }
 
+/* Names and types of what is kept of a class: all but references. */
+static void put_class(struct buf *b, const struct cim_class *c)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < c->n_props; i++)
+		n += c->props[i]->type != CIM_REF;
+	put_text(b, c->name, c->name_len);
+	put_u32(b, n);
+	for (uint16_t i = 0; i < c->n_props; i++) {
+		if (c->props[i]->type == CIM_REF)
+			continue;
+		put_text(b, c->props[i]->name, c->props[i]->name_len);
+		buf_addc(b, (char)c->props[i]->type);
+	}
+}
+
+static void put_link(struct buf *b, const struct sm_image *img, enum sm_assoc a,
+		     const struct sm_link *l)
+{
+	const struct cim_class *c = assocs[a].cls;
+	const struct cim_value *v = sm_image_more(img, a, l);
+
+	put_u32(b, l->end[0]);
+	put_u32(b, l->end[1]);
+	buf_addc(b, v != NULL);
+	for (uint16_t p = 0; v && p < c->n_props; p++)
+		if (c->props[p]->type != CIM_REF)
+			put_value(b, &v[p]);
+}
+
 bool sm_image_write(const struct sm_image *img, struct buf *b)
 {
 	size_t from = b->len;
 
 	buf_add(b, magic, sizeof(magic));
+	buf_addc(b, VERSION);
 	put_u32(b, SM_N_KINDS);
 	for (int k = 0; k < SM_N_KINDS; k++) {
 		const struct cim_class *c = kinds[k].cls;
 
-		put_text(b, c->name, c->name_len);
-		put_u32(b, c->n_props);
-		for (uint16_t i = 0; i < c->n_props; i++) {
-			put_text(b, c->props[i]->name, c->props[i]->name_len);
-			buf_addc(b, (char)c->props[i]->type);
-		}
+		put_class(b, c);
 		put_u32(b, img->k[k].n);
 		for (uint32_t i = 0; i < img->k[k].n; i++)
 			for (uint16_t p = 0; p < c->n_props; p++)
@@ -455,12 +560,10 @@ bool sm_image_write(const struct sm_image *img, struct buf *b)
 	}
 	put_u32(b, SM_N_ASSOCS);
 	for (int a = 0; a < SM_N_ASSOCS; a++) {
-		put_text(b, assocs[a].cls->name, assocs[a].cls->name_len);
+		put_class(b, assocs[a].cls);
 		put_u32(b, img->l[a].n);
-		for (uint32_t i = 0; i < img->l[a].n; i++) {
-			put_u32(b, img->l[a].l[i].end[0]);
-			put_u32(b, img->l[a].l[i].end[1]);
-		}
+		for (uint32_t i = 0; i < img->l[a].n; i++)
+			put_link(b, img, (enum sm_assoc)a, &img->l[a].l[i]);
 	}
 	if (!b->full)
 		put_u64(b, str_hash(b->p + from, b->len - from));
@@ -534,12 +637,55 @@ static void get_value(struct wire *w, struct arena *a, enum cim_type t, struct c
 
 enum { PROPS_MAX = 256, IMAGE_KINDS_MAX = 64 };
 
+/* The properties that a class had when the file was written, and where they are now. */
+struct kept_props {
+	uint32_t n, to[PROPS_MAX]; /* UINT32_MAX: nowhere any more */
+	enum cim_type type[PROPS_MAX];
+};
+
+/* c: NULL when the class isn't known any more. */
+static void get_props(struct wire *w, struct arena *a, const struct cim_class *c,
+		      struct kept_props *ret)
+{
+	ret->n = wire_u32(w);
+	if (ret->n > PROPS_MAX)
+		w->bad = true;
+	for (uint32_t i = 0; !w->bad && i < ret->n; i++) {
+		uint32_t len;
+		const char *p = get_text(w, a, &len);
+		uint8_t t = wire_u8(w);
+		int at = p && c ? cim_prop_find(c, p, len) : -1;
+
+		ret->type[i] = t;
+		ret->to[i] = at >= 0 && c->props[at]->type == t ? (uint32_t)at : UINT32_MAX;
+		if (t >= CIM_N_TYPES || t == CIM_REF || t == CIM_OBJECT)
+			w->bad = true;
+	}
+}
+
+/* The values of one object or link; v: NULL where there is nothing to put them into. */
+static void get_values(struct wire *w, struct arena *a, const struct cim_class *c,
+		       const struct kept_props *props, struct cim_value *v)
+{
+	for (uint32_t p = 0; !w->bad && p < props->n; p++) {
+		struct cim_value x;
+
+		get_value(w, a, props->type[p], &x);
+		uint32_t to = props->to[p];
+
+		if (!v || to == UINT32_MAX || cim_is_null(&x))
+			continue;
+		if ((x.kind == CIM_V_ARRAY) == !!(c->props[to]->flags & CIM_F_ARRAY))
+			v[to] = x;
+	}
+}
+
 /* The objects of one kind; *ret_n: how many there were. */
 static void read_kind(struct wire *w, struct sm_image *img, int *ret_kind, uint32_t *ret_n)
 {
 	struct arena *a = img->a;
-	uint32_t len, n_props, to[PROPS_MAX];
-	enum cim_type type[PROPS_MAX];
+	struct kept_props props;
+	uint32_t len;
 	const char *name = get_text(w, a, &len);
 	int k = 0;
 
@@ -547,41 +693,19 @@ static void read_kind(struct wire *w, struct sm_image *img, int *ret_kind, uint3
 		k++;
 	*ret_kind = k;
 	*ret_n = 0;
-	n_props = wire_u32(w);
-	if (!name || n_props > PROPS_MAX)
-		w->bad = true;
 	const struct cim_class *c = k < SM_N_KINDS ? kinds[k].cls : NULL;
 
-	for (uint32_t i = 0; !w->bad && i < n_props; i++) {
-		const char *p = get_text(w, a, &len);
-		uint8_t t = wire_u8(w);
-		int at = p && c ? cim_prop_find(c, p, len) : -1;
-
-		type[i] = t;
-		to[i] = at >= 0 && c->props[at]->type == t ? (uint32_t)at : UINT32_MAX;
-		if (t >= CIM_N_TYPES || t == CIM_REF || t == CIM_OBJECT)
-			w->bad = true;
-	}
+	get_props(w, a, c, &props);
 	uint32_t n = wire_u32(w);
 
-	if (!n_props && n)
+	if (!props.n && n)
 		w->bad = true;
 	for (uint32_t i = 0; !w->bad && i < n; i++) {
 		struct sm_object *o = c ? sm_image_add(img, (enum sm_kind)k, "") : NULL;
 
 		if (c && !o)
 			w->bad = true;
-		for (uint32_t p = 0; !w->bad && p < n_props; p++) {
-			struct cim_value v;
-
-			get_value(w, a, type[p], &v);
-			bool array = v.kind == CIM_V_ARRAY;
-
-			if (!o || to[p] == UINT32_MAX || cim_is_null(&v))
-				continue;
-			if (array == !!(c->props[to[p]]->flags & CIM_F_ARRAY))
-				o->v[to[p]] = v;
-		}
+		get_values(w, a, c, &props, o ? o->v : NULL);
 		if (o) {
 			const struct cim_value *key = &o->v[kinds[k].key];
 
@@ -594,25 +718,37 @@ static void read_kind(struct wire *w, struct sm_image *img, int *ret_kind, uint3
 	*ret_n = n;
 }
 
-static void read_assoc(struct wire *w, struct sm_image *img, const uint32_t *counts)
+static void read_assoc(struct wire *w, struct sm_image *img, const uint32_t *counts, char version)
 {
+	struct kept_props props = {0};
 	uint32_t len;
 	const char *name = get_text(w, img->a, &len);
 	int a = 0;
 
 	while (name && a < SM_N_ASSOCS && !str_caseeq(assocs[a].cls->name, name))
 		a++;
+	const struct cim_class *cls = a < SM_N_ASSOCS ? assocs[a].cls : NULL;
+
+	if (version > VERSION_1)
+		get_props(w, img->a, cls, &props);
 	uint32_t n = wire_u32(w);
 
 	for (uint32_t i = 0; !w->bad && i < n; i++) {
 		uint32_t p = wire_u32(w), c = wire_u32(w);
+		bool more = version > VERSION_1 && wire_u8(w);
+		struct cim_value *v = NULL;
 
-		if (a == SM_N_ASSOCS)
-			continue;
-		if (p >= counts[assocs[a].end[0]] || c >= counts[assocs[a].end[1]])
+		if (cls && (p >= counts[assocs[a].end[0]] || c >= counts[assocs[a].end[1]])) {
 			w->bad = true;
-		else
+		} else if (cls && more) {
+			v = sm_image_link_more(img, (enum sm_assoc)a, p, c);
+			if (!v)
+				w->bad = true;
+		} else if (cls) {
 			sm_image_link(img, (enum sm_assoc)a, p, c);
+		}
+		if (more)
+			get_values(w, img->a, cls, &props, v);
 	}
 }
 
@@ -620,13 +756,17 @@ int sm_image_read(const void *p, size_t n, size_t bytes, struct sm_image **ret, 
 {
 	uint32_t counts[SM_N_KINDS] = {0};
 
-	if (n < sizeof(magic) + 8 || memcmp(p, magic, sizeof(magic)) != 0)
+	const char *version = (const char *)p + sizeof(magic);
+
+	if (n < sizeof(magic) + 1 + 8 || memcmp(p, magic, sizeof(magic)) != 0)
 		return err_set(e, -EPROTO, "not a cached image");
+	if (*version != VERSION && *version != VERSION_1)
+		return err_set(e, -EPROTO, "a cached image of another version");
 	struct wire tail = wire_of((const uint8_t *)p + n - 8, 8);
 
 	if (get_u64(&tail) != str_hash(p, n - 8))
 		return err_set(e, -EPROTO, "the cached image is damaged");
-	struct wire w = wire_of((const uint8_t *)p + sizeof(magic), n - 8 - sizeof(magic));
+	struct wire w = wire_of((const uint8_t *)version + 1, n - 8 - sizeof(magic) - 1);
 	AUTO(sm_image) img = sm_image_new(bytes);
 	uint32_t n_kinds = wire_u32(&w);
 
@@ -641,7 +781,7 @@ int sm_image_read(const void *p, size_t n, size_t bytes, struct sm_image **ret, 
 	uint32_t n_assocs = wire_u32(&w);
 
 	for (uint32_t i = 0; !w.bad && i < n_assocs && i < IMAGE_KINDS_MAX; i++)
-		read_assoc(&w, img, counts);
+		read_assoc(&w, img, counts, *version);
 	bool done = wire_done(&w);
 	int r = sm_image_finish(img, e);
 

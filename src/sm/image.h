@@ -4,7 +4,8 @@
  *
  * Built once (by the join, or read back from the cache), finished, then only read.  An object
  * is its key and its property values in the order of its class table, so filling a CIM instance
- * is one copy.  Links are indexed from both ends: walking an association costs its result.
+ * is one copy.  Links are indexed from both ends: walking an association costs its result.  A
+ * link of a class that says more than what it links has values of its own, in the same order.
  *
  * Depends on: base cim gen.  Threads: one builder; after image_finish any number of readers,
  * each holding a reference (or a view that holds one).
@@ -50,6 +51,8 @@ enum sm_kind { SM_KINDS(SM_KIND_ENUM_) SM_N_KINDS };
 	A(POOL_VOLUME, MSFT_SMPoolToVolume, POOL, VOLUME, Parent, Child)                       \
 	A(POOL_SETTING, MSFT_SMPoolToSetting, POOL, SETTING, Parent, Child)                    \
 	A(POOL_POOL, MSFT_SMPrimordialPoolToConcretePool, POOL, POOL, Parent, Child)           \
+	A(VOLUME_COPY, MSFT_SMStorageSynchronized, VOLUME, VOLUME, SourceStorageVolume,        \
+	  TargetStorageVolume)                                                                 \
 	A(JOB_POOL, MSFT_SMJobToPool, JOB, POOL, Job, AffectedPool)                            \
 	A(JOB_GROUP, MSFT_SMJobToStorageGroup, JOB, GROUP, Job, AffectedStorageGroup)          \
 	A(JOB_VOLUME, MSFT_SMJobToStorageVolume, JOB, VOLUME, Job, AffectedStorageVolume)
@@ -94,8 +97,13 @@ struct sm_object *sm_image_add(struct sm_image *img, enum sm_kind k, const char 
 /* The i-th object made so far. */
 struct sm_object *sm_image_edit(struct sm_image *img, enum sm_kind k, uint32_t i);
 void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint32_t child);
+/* A link that says more: its values by the class's property numbers, all NULL yet and for the
+ * caller to set (but the two references).  NULL when the image is full. */
+struct cim_value *sm_image_link_more(struct sm_image *img, enum sm_assoc a, uint32_t parent,
+				     uint32_t child);
 /* Sort and index; objects whose key is there already are dropped with their links, and so are
- * links said twice.  Returns how many objects were dropped; -E2BIG when the image was full. */
+ * links said twice: the first is kept.  Returns how many objects were dropped, and links that
+ * said something; -E2BIG when the image was full. */
 int sm_image_finish(struct sm_image *img, struct err *e) MUST_CHECK;
 
 /*
@@ -115,7 +123,11 @@ const struct sm_object *sm_image_find(const struct sm_image *img, enum sm_kind k
 
 struct sm_link {
 	uint32_t end[2];
+	uint32_t more; /* the image's own: where its values are */
 };
+/* What a link says besides; NULL: nothing. */
+const struct cim_value *sm_image_more(const struct sm_image *img, enum sm_assoc a,
+				      const struct sm_link *l);
 uint32_t sm_image_n_links(const struct sm_image *img, enum sm_assoc a);
 /* The i-th of all links. */
 struct sm_link sm_image_link_at(const struct sm_image *img, enum sm_assoc a, uint32_t i);
@@ -126,8 +138,8 @@ bool sm_image_walk(const struct sm_image *img, enum sm_assoc a, int which, uint3
 /* ---- keeping (the cache's file format) ---- */
 
 /* Append the whole image to b / read it back.  Classes and properties are stored by name, so
- * that a newer schema reads an older file.  read: -EPROTO when the bytes aren't such an image;
- * the result is finished. */
+ * that a newer schema reads an older file; files of the format before (links said nothing then)
+ * are read, too.  read: -EPROTO when the bytes aren't such an image; the result is finished. */
 bool sm_image_write(const struct sm_image *img, struct buf *b);
 int sm_image_read(const void *p, size_t n, size_t bytes, struct sm_image **ret,
 		  struct err *e) MUST_CHECK;

@@ -5,20 +5,23 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "gen/replication.h"
 #include "gen/sm.h"
 #include "gen/sm_block.h"
 #include "gen/sm_masking.h"
+#include "gen/sm_replication.h"
 #include "sm/status.h"
 
 /* A small map from one object's number to several numbers: chains in one array. */
 struct multi {
-	uint32_t *first, *next, *to;
+	uint32_t *first, *last, *next, *to;
 	uint32_t n, cap;
 };
 
 static struct multi multi_of(uint32_t keys)
 {
-	struct multi m = {.first = xcalloc((size_t)keys + 1, sizeof(uint32_t))};
+	struct multi m = {.first = xcalloc((size_t)keys + 1, sizeof(uint32_t)),
+			  .last = xcalloc((size_t)keys + 1, sizeof(uint32_t))};
 
 	return m;
 }
@@ -26,6 +29,7 @@ static struct multi multi_of(uint32_t keys)
 static void multi_done(struct multi *m)
 {
 	free(m->first);
+	free(m->last);
 	free(m->next);
 	free(m->to);
 }
@@ -39,11 +43,12 @@ static void multi_add(struct multi *m, uint32_t key, uint32_t to)
 	}
 	m->to[m->n] = to;
 	m->next[m->n] = 0;
-	uint32_t *at = &m->first[key];
-
-	while (*at) /* chains are short: the ends of one object */
-		at = &m->next[*at - 1];
-	*at = ++m->n;
+	m->n++;
+	if (m->last[key])
+		m->next[m->last[key] - 1] = m->n;
+	else
+		m->first[key] = m->n;
+	m->last[key] = m->n;
 }
 
 #define MULTI_EACH(m, key, i) for (uint32_t i = (m)->first[key]; i; i = (m)->next[(i)-1])
@@ -491,6 +496,56 @@ static void caps_storage(struct sm_object *o, const struct src_obj *c)
 #undef DOES
 }
 
+/* The most copies of one volume: of several kinds of mirror, and so on, what any of them allows. */
+static void put_most(struct sm_object *o, int prop, const struct cim_value *most)
+{
+	struct cim_value *have = &o->v[prop];
+
+	if (!cim_is_null(most) && (cim_is_null(have) || have->u < most->u))
+		*have = *most;
+}
+
+/* One kind of copy of the older methods (Copy Services): which, and where it can be made.  An
+ * array that has the Replication Services too says there what it can do. */
+static void caps_copies(struct joining *j, struct sm_object *o, const struct src_obj *c)
+{
+	static const struct {
+		int most, local, remote;
+	} kinds[] = {
+#define CAN(kind)  MSFT_SMSystemCapabilities_P_ReplicationSupportedType##kind
+#define MOST(kind) MSFT_SMSystemCapabilities_P_MaximumReplicasPerSource##kind
+		{MOST(Mirror),   CAN(MirrorLocal),   CAN(MirrorRemote)  },
+		{MOST(Snapshot), CAN(SnapshotLocal), CAN(SnapshotRemote)},
+		{MOST(Clone),    CAN(CloneLocal),    CAN(CloneRemote)   },
+#undef MOST
+#undef CAN
+	};
+	/* Async, Sync; UnSyncAssoc-Full, UnSyncAssoc-Delta; UnSyncUnAssoc */
+	static const uint8_t kind_of[] = {[2] = 0, [3] = 0, [4] = 1, [5] = 1, [6] = 2};
+	enum { LOCAL_CREATION = 2, REMOTE_CREATION = 3 };
+	const struct cim_value *type = SRC(c, CAPCOPY, SupportedSynchronizationType);
+	const struct cim_value *sync = SRC(c, CAPCOPY, SupportedSynchronousActions);
+	const struct cim_value *async = SRC(c, CAPCOPY, SupportedAsynchronousActions);
+
+	if (cim_is_null(type) || type->u < 2 || type->u >= ARRAY_SIZE(kind_of))
+		return;
+	uint8_t k = kind_of[type->u];
+
+	put_most(o, kinds[k].most, SRC(c, CAPCOPY, MaximumReplicasPerSource));
+	if (harvest_count(j->h, SRC_CAPREPL))
+		return;
+	/* what one kind of mirror can't, another may */
+	for (int remote = 0; remote < 2; remote++) {
+		int prop = remote ? kinds[k].remote : kinds[k].local;
+		int action = remote ? REMOTE_CREATION : LOCAL_CREATION;
+
+		if (in_list(sync, (uint64_t)action) || in_list(async, (uint64_t)action))
+			set_bool(o, prop, true);
+		else if (cim_is_null(&o->v[prop]))
+			set_bool(o, prop, false);
+	}
+}
+
 static void caps_replication(struct sm_object *o, const struct src_obj *c)
 {
 	const struct cim_value *t = SRC(c, CAPREPL, SupportedReplicationTypes);
@@ -662,6 +717,8 @@ static void make_caps(struct joining *j)
 		apply_caps(j, c, apply_storage);
 	EACH (j, CAPREPL, c)
 		apply_caps(j, c, apply_replication);
+	EACH (j, CAPCOPY, c)
+		apply_caps(j, c, caps_copies);
 	EACH (j, CAPISCSI, c)
 		apply_caps(j, c, apply_iscsi);
 	EACH (j, CLIENT, c)
@@ -1120,6 +1177,110 @@ static void volume_setting(struct joining *j, struct sm_object *o, const struct 
 		    SRC(s, SETTING, ExtentStripeLength));
 }
 
+/* A value in words: those that the class it comes from has for it. */
+static const char *word_of(const struct cim_prop *p, uint64_t u)
+{
+	const struct cim_qual *map = cim_qual_find(p->quals, p->n_quals, "ValueMap");
+	const struct cim_qual *words = cim_qual_find(p->quals, p->n_quals, "Values");
+
+	for (uint32_t i = 0; map && words && i < map->value.n && i < words->value.n; i++) {
+		const struct cim_value *m = &map->value.a[i];
+		const char *dots = strstr(m->s, "..");
+		uint64_t from = 0, to = UINT64_MAX;
+
+		/* "6", "6..9", "32768..": what is left open has no bound */
+		if (str_u64(m->s, dots ? (size_t)(dots - m->s) : m->n, UINT64_MAX, &from) && !dots)
+			to = from;
+		else if (dots && dots[2])
+			(void)!str_u64(dots + 2, strlen(dots + 2), UINT64_MAX, &to);
+		if (u >= from && u <= to)
+			return words->value.a[i].s;
+	}
+	return NULL;
+}
+
+#define COPY_PROP(from, to)                                              \
+	{                                                                \
+		SRCP_COPY_##from, MSFT_SMStorageSynchronized_P_##to, -1, \
+			CIM_StorageSynchronized_P_##from                 \
+	}
+#define COPY_WORD(name)                                                   \
+	{                                                                 \
+		SRCP_COPY_##name, MSFT_SMStorageSynchronized_P_##name,    \
+			MSFT_SMStorageSynchronized_P_##name##Description, \
+			CIM_StorageSynchronized_P_##name                  \
+	}
+/* What a copy says of itself, number for number, and those that are told in words too.
+ * RecoveryPointObjective has no source: no property of CIM_StorageSynchronized says it. */
+static const struct {
+	enum src_prop from;
+	int to, words, there;
+} copy_props[] = {
+	COPY_WORD(CopyState),
+	COPY_WORD(SyncType),
+	COPY_WORD(Mode),
+	COPY_WORD(ProgressStatus),
+	COPY_WORD(CopyType),
+	COPY_WORD(ReplicaType),
+	COPY_WORD(SyncState),
+	COPY_WORD(CopyPriority),
+	COPY_WORD(CopyMethodology),
+	COPY_PROP(RequestedCopyState, RequestedCopyState),
+	COPY_PROP(PercentSynced, PercentSynced),
+	COPY_PROP(SyncMaintained, SyncMaintained),
+	COPY_PROP(WhenSynced, WhenSynced),
+	COPY_PROP(WhenEstablished, WhenEstablished),
+	COPY_PROP(WhenSynchronized, WhenSynchronized),
+	COPY_PROP(WhenActivated, WhenActivated),
+	COPY_PROP(WhenDeactivated, WhenDeactivated),
+	COPY_PROP(WhenSuspended, WhenSuspended),
+};
+#undef COPY_WORD
+#undef COPY_PROP
+
+/* A volume and its copy.  Copies whose other end isn't here (in another array, or no volume) have
+ * no place in this class: MSFT_SMStorageVolumeToReplicaPeer would be theirs. */
+static void make_copies(struct joining *j)
+{
+	const uint16_t first = src_kind_info(SRC_COPY)->first;
+	const struct cim_class *there = &cim_class_CIM_StorageSynchronized;
+
+	EACH (j, COPY, l) {
+		struct src_obj *from = find(j, SRC_VOLUME, &l->ref[0]);
+		struct src_obj *to = find(j, SRC_VOLUME, &l->ref[1]);
+
+		if (!from || !to || !from->out || !to->out) {
+			dangling(j, l);
+			continue;
+		}
+		if (from == to) {
+			harvest_note(j->h, "%s of a volume with itself",
+				     src_kind_info(l->kind)->cls);
+			continue;
+		}
+		struct cim_value *v = sm_image_link_more(j->img, SM_VOLUME_COPY, from->out - 1,
+							 to->out - 1);
+
+		if (!v) {
+			j->full = true;
+			return;
+		}
+		v[MSFT_SMStorageSynchronized_P_RequestedCopyState] = cim_u16(15); /* as declared */
+		for (size_t i = 0; i < ARRAY_SIZE(copy_props); i++) {
+			const struct cim_value *x = src_link_(l, copy_props[i].from, first);
+			struct cim_value *at = &v[copy_props[i].to];
+
+			if (cim_is_null(x))
+				continue;
+			if (!cim_value_dup(j->a, x, at))
+				j->full = true;
+			if (copy_props[i].words >= 0)
+				v[copy_props[i].words] = cim_str(
+					word_of(there->props[copy_props[i].there], x->u));
+		}
+	}
+}
+
 static void make_pools(struct joining *j)
 {
 	struct src_obj *x, *y;
@@ -1394,6 +1555,7 @@ int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm
 	make_endpoints(&j);
 	make_protocol_endpoints(&j);
 	make_pools(&j);
+	make_copies(&j);
 	make_hwids(&j);
 	make_groups(&j);
 	make_jobs(&j);
@@ -1409,7 +1571,7 @@ int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm
 	if (r < 0)
 		return r;
 	if (r > 0)
-		harvest_note(h, "%d objects that can't be told apart by their keys", r);
+		harvest_note(h, "%d objects or copies that can't be told apart by their keys", r);
 	*ret = take(img);
 	return 0;
 }

@@ -46,9 +46,10 @@ static int read_class(struct pass *p, const char *ns, enum src_kind k, const cha
 	p->ns = ns;
 	p->kind = k;
 	p->got = 0;
-	uint16_t n = p->lean && src_is_assoc(k) ? 0 : ki->n;
+	uint16_t skip = p->lean && src_is_assoc(k) ? 2 : 0;
 
-	return p->ops->enumerate(p->conn, ns, cls, ki->names, n, keep, p, e);
+	return p->ops->enumerate(p->conn, ns, cls, ki->names + skip, (size_t)ki->n - skip, keep, p,
+				 e);
 }
 
 /* Does this failure concern the class only, or is the provider gone? */

@@ -47,8 +47,8 @@ static const struct {
 			S(CAPSETTING) | S(ALLOC),
 		K(POOL), A(SYSTEM_POOL) | A(POOL_POOL) | A(POOL_SETTING)}},
 	[4] = {"MSFT_SMVolume", SM_VOLUME,
-	       {SYSTEMS | S(VOLUME) | S(SETTING) | S(ELEMSET) | S(POOL) | S(ALLOC), K(VOLUME),
-		A(POOL_VOLUME)}},
+	       {SYSTEMS | S(VOLUME) | S(SETTING) | S(ELEMSET) | S(POOL) | S(ALLOC) | S(COPY),
+		K(VOLUME), A(POOL_VOLUME) | A(VOLUME_COPY)}},
 	/* endpoints show what is below them; so portals come with them */
 	[5] = {"MSFT_SMEndpoint", SM_ENDPOINT,
 	       {SYSTEMS | S(EP) | S(TCP) | S(IP) | S(PORT) | S(BINDS) | S(SAPIMPL),

@@ -199,7 +199,8 @@ LEVEL_0 = WAY | {"CIM_ObjectManager", "CIM_ObjectManagerCommunicationMechanism",
                  "CIM_SystemPackaging", "CIM_InstalledSoftwareIdentity",
                  "CIM_ProtocolControllerMaskingCapabilities", "CIM_StorageConfigurationCapabilities",
                  "CIM_ReplicationServiceCapabilities", "CIM_iSCSIConfigurationCapabilities",
-                 "CIM_StorageClientSettingData", "CIM_ElementCapabilities"}
+                 "CIM_StorageReplicationCapabilities", "CIM_StorageClientSettingData",
+                 "CIM_ElementCapabilities"}
 ENDPOINTS = {"CIM_SCSIProtocolEndpoint", "CIM_TCPProtocolEndpoint", "CIM_IPProtocolEndpoint",
              "CIM_BindsTo"}
 POOLS = {"CIM_StoragePool", "CIM_HostedStoragePool", "CIM_StorageCapabilities",
@@ -209,7 +210,8 @@ LEVEL_1 = LEVEL_0 | ENDPOINTS | POOLS | {"CIM_NetworkPort", "CIM_DeviceSAPImplem
                                          "CIM_ElementSettingData", "CIM_StorageHardwareID"}
 VIEWS = {"CIM_SCSIProtocolController", "CIM_ProtocolControllerForUnit", "CIM_SAPAvailableForElement",
          "CIM_AuthorizedPrivilege", "CIM_AuthorizedTarget", "CIM_AuthorizedSubject"}
-LEVEL_2 = LEVEL_1 | VIEWS | {"CIM_StorageVolume", "CIM_ConcreteJob", "CIM_AffectedJobElement"}
+LEVEL_2 = LEVEL_1 | VIEWS | {"CIM_StorageVolume", "CIM_StorageSynchronized", "CIM_ConcreteJob",
+                             "CIM_AffectedJobElement"}
 # classes that are tried where the first answer had nothing
 ALTERNATIVES = {"CIM_iSCSIProtocolEndpoint", "CIM_EthernetPort"}
 PARTS = {
@@ -218,7 +220,7 @@ PARTS = {
     2: WAY | {"CIM_StorageHardwareID", "CIM_StorageClientSettingData", "CIM_ElementSettingData"},
     3: WAY | POOLS,
     4: WAY | {"CIM_StorageVolume", "CIM_StorageSetting", "CIM_ElementSettingData",
-              "CIM_StoragePool", "CIM_AllocatedFromStoragePool"},
+              "CIM_StoragePool", "CIM_AllocatedFromStoragePool", "CIM_StorageSynchronized"},
     5: WAY | ENDPOINTS | {"CIM_NetworkPort", "CIM_DeviceSAPImplementation"},
     6: WAY | ENDPOINTS,
     7: WAY | VIEWS | {"CIM_SCSIProtocolEndpoint", "CIM_StorageVolume", "CIM_StorageHardwareID"},

@@ -72,6 +72,40 @@ def prop(name, value, t="string"):
     return f'<PROPERTY NAME="{name}" TYPE="{t}"><VALUE>{value}</VALUE></PROPERTY>'
 
 
+SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSystemCapabilities",
+         "MSFT_SMEndpoint", "MSFT_SMiSCSIPortalEndpoint", "MSFT_SMStorageGroup",
+         "MSFT_SMStorageHardwareID", "MSFT_SMPool", "MSFT_SMPoolSetting", "MSFT_SMStorageVolume",
+         "MSFT_SMProviderToSystem", "MSFT_SMSystemToCapabilities", "MSFT_SMSystemToEndpoint",
+         "MSFT_SMSystemToPool", "MSFT_SMSystemToStorageGroup", "MSFT_SMSystemToStorageHardwareID",
+         "MSFT_SMEndpointToiSCSIPortal", "MSFT_SMStorageGroupToEndpoint",
+         "MSFT_SMStorageGroupToStorageVolume", "MSFT_SMStorageGroupToStorageHardwareID",
+         "MSFT_SMPoolToVolume", "MSFT_SMPoolToSetting", "MSFT_SMPrimordialPoolToConcretePool",
+         "MSFT_SMStorageSynchronized")
+
+
+def named(cls, keys, body=""):
+    """(its name, the instance) of an object."""
+    names = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE>'
+                    "</KEYBINDING>" for k, v in keys.items())
+    name = f'<INSTANCENAME CLASSNAME="{cls}">{names}</INSTANCENAME>'
+    return name, f'<VALUE.NAMEDINSTANCE>{name}<INSTANCE CLASSNAME="{cls}">' + "".join(
+        prop(k, v) for k, v in keys.items()) + body + "</INSTANCE></VALUE.NAMEDINSTANCE>"
+
+
+def tied(cls, a, a_name, b, b_name, body=""):
+    refs = "".join(f'<KEYBINDING NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE></KEYBINDING>'
+                   for k, v in ((a, a_name), (b, b_name)))
+    props = "".join(f'<PROPERTY.REFERENCE NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE>'
+                    "</PROPERTY.REFERENCE>" for k, v in ((a, a_name), (b, b_name)))
+    return (f'<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="{cls}">{refs}</INSTANCENAME>'
+            f'<INSTANCE CLASSNAME="{cls}">{props}{body}</INSTANCE></VALUE.NAMEDINSTANCE>')
+
+
+def name_of(instance):
+    """The name that an instance of an answer has."""
+    return re.search(r"<INSTANCENAME.*?</INSTANCENAME>", instance, re.S)[0]
+
+
 # -- odd, but to be understood: each row is what one make of array does --
 
 @test
@@ -214,24 +248,7 @@ def pools_without_capabilities_of_their_own_have_those_of_the_service():
 @test
 def what_a_system_is_made_of_comes_from_its_package_and_its_software():
     p = replay.Provider()
-    system = re.search(r"<INSTANCENAME.*?</INSTANCENAME>",
-                       items(p, NS, "CIM_ComputerSystem")[0], re.S)[0]
-
-    def named(cls, keys, body=""):
-        names = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE>'
-                        "</KEYBINDING>" for k, v in keys.items())
-        name = f'<INSTANCENAME CLASSNAME="{cls}">{names}</INSTANCENAME>'
-        return name, f'<VALUE.NAMEDINSTANCE>{name}<INSTANCE CLASSNAME="{cls}">' + "".join(
-            prop(k, v) for k, v in keys.items()) + body + "</INSTANCE></VALUE.NAMEDINSTANCE>"
-
-    def tied(cls, a, a_name, b, b_name):
-        refs = "".join(f'<KEYBINDING NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE></KEYBINDING>'
-                       for k, v in ((a, a_name), (b, b_name)))
-        props = "".join(f'<PROPERTY.REFERENCE NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE>'
-                        "</PROPERTY.REFERENCE>" for k, v in ((a, a_name), (b, b_name)))
-        return (f'<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="{cls}">{refs}</INSTANCENAME>'
-                f'<INSTANCE CLASSNAME="{cls}">{props}</INSTANCE></VALUE.NAMEDINSTANCE>')
-
+    system = name_of(items(p, NS, "CIM_ComputerSystem")[0])
     name, package = named("CIM_Chassis", {"CreationClassName": "CIM_Chassis", "Tag": "ch 1"},
                           prop("Manufacturer", "Example Storage") + prop("Model", "X 100") +
                           prop("SerialNumber", "0815"))
@@ -247,6 +264,126 @@ def what_a_system_is_made_of_comes_from_its_package_and_its_software():
     s = of(p.url, "MSFT_SMSystem")[0]
     check([s[k] for k in ("Manufacturer", "Model", "SerialNumber", "Tag", "FirmwareVersion")],
           ["Example Storage", "X 100", "0815", "ch 1", "7.2.1"])
+    remove(p.url)
+
+
+def copies(p, *rows):
+    """Let a provider say these copies: (source, target, class, {property: (value, type)})."""
+    say(p, NS, "CIM_StorageSynchronized",
+        [tied(cls, "SystemElement", a, "SyncedElement", b,
+              "".join(prop(k, v, t) for k, (v, t) in said.items())) for a, b, cls, said in rows])
+
+
+@test
+def copies_of_volumes_are_shown_from_both_ends_with_all_that_is_said_of_them():
+    p = replay.Provider()
+    v = [name_of(i) for i in items(p, NS, "CIM_StorageVolume")]
+    snapshot = {"SyncType": (7, "uint16"), "Mode": (2, "uint16"), "CopyState": (4, "uint16"),
+                "ProgressStatus": (2, "uint16"), "PercentSynced": (100, "uint16"),
+                "CopyType": (4, "uint16"), "ReplicaType": (3, "uint16"), "SyncState": (11, "uint16"),
+                "CopyPriority": (0, "uint16"), "CopyMethodology": (6, "uint16"),
+                "SyncMaintained": ("FALSE", "boolean"),
+                "WhenSynced": ("20261121074000.000000+000", "datetime")}
+    mirror = {"SyncType": (6, "uint16"), "Mode": (3, "uint16"), "CopyState": (3, "uint16"),
+              "RequestedCopyState": (4, "uint16"), "PercentSynced": (40, "uint16")}
+    copies(p, (v[0], v[1], "TST_StorageSynchronized", snapshot),
+           (v[0], v[2], "CIM_StorageSynchronized", mirror))
+    say(p, NS, "CIM_StorageReplicationCapabilities",
+        [named("TST_ReplicationCaps", {"InstanceID": f"c{n}"}, prop(
+            "SupportedSynchronizationType", n, "uint16") + prop("MaximumReplicasPerSource", most,
+                                                                "uint16"))[1]
+         for n, most in ((3, 2), (5, 256), (6, 8))])
+    discover(p.url)
+    cls = "MSFT_SMStorageSynchronized"
+    by_name = {x["Identifier"]: x for x in of(p.url, "MSFT_SMStorageVolume")}
+    source = next(x for k, x in by_name.items() if f">{k}<" in v[0])
+    target, other = (next(x for k, x in by_name.items() if f">{k}<" in n) for n in v[1:])
+    links = c.enum(cls)
+    check({(l["SourceStorageVolume"], l["TargetStorageVolume"]) for l in links},
+          {(source.path, target.path), (source.path, other.path)})
+    shot = next(l for l in links if l["TargetStorageVolume"] == target.path)
+    check({k: shot[k] for k in snapshot},
+          {k: {"FALSE": False}.get(x, x) for k, (x, _) in snapshot.items()})
+    check([shot[k + "Description"] for k in ("SyncType", "Mode", "CopyState", "ProgressStatus",
+                                             "CopyType", "ReplicaType", "SyncState",
+                                             "CopyPriority", "CopyMethodology")],
+          ["Snapshot", "Synchronous", "Synchronized", "Completed", "UnSyncAssoc", "Before Delta",
+           "Idle", "Not Managed", "Copy-On-Write"])
+    check((shot["RequestedCopyState"], shot["WhenSuspended"], shot["RecoveryPointObjective"]),
+          (15, None, None))
+    mirrored = next(l for l in links if l["TargetStorageVolume"] == other.path)
+    check([mirrored[k] for k in ("SyncTypeDescription", "CopyStateDescription", "PercentSynced",
+                                 "RequestedCopyState", "CopyTypeDescription", "SyncMaintained")],
+          ["Mirror", "Unsynchronized", 40, 4, None, None], "nothing is left of the one before")
+    # one of them, by its name and by parts
+    for l in links:
+        check(dict(c.get(l.path)), dict(l))
+    check(dict(c.get(shot.path, PropertyList=["SyncType", "Mode"])), {"SyncType": 7, "Mode": 2})
+    check(set(c.names(cls)), {l.path for l in links})
+    # along it, from either end and in either role
+    for start_, role, far, want in (
+            (source, "SourceStorageVolume", "TargetStorageVolume", [target.path, other.path]),
+            (source, "TargetStorageVolume", None, []), (source, None, "SourceStorageVolume", []),
+            (target, "TargetStorageVolume", "SourceStorageVolume", [source.path]),
+            (target, None, None, [source.path]), (target, "SourceStorageVolume", None, []),
+            (other, "targetstoragevolume", "sourcestoragevolume", [source.path])):
+        found = c.walk("AssociatorNames", start_.path, ns=SM, AssocClass=cls, Role=role,
+                       ResultRole=far)
+        check((set(found), len(found)), (set(want), len(want)), f"{start_.path} {role} {far}")
+        full = c.walk("Associators", start_.path, ns=SM, AssocClass=cls, Role=role, ResultRole=far)
+        check([dict(x) for x in full], [dict(c.get(x)) for x in found])
+    for start_, role, want in ((source, None, links), (source, "SourceStorageVolume", links),
+                               (source, "TargetStorageVolume", []),
+                               (target, "TargetStorageVolume", [shot])):
+        refs = c.walk("References", start_.path, ns=SM, ResultClass=cls, Role=role)
+        check(sorted(repr(sorted(x.items())) for x in refs),
+              sorted(repr(sorted(x.items())) for x in want), f"{start_.path} {role}")
+    # by a superclass of the association, and what is no end of it
+    check(len(c.walk("References", source.path, ns=SM, ResultClass="MSFT_SMSynchronizedBase")), 2)
+    pool = of(p.url, "MSFT_SMPool")[0]
+    check(c.walk("References", pool.path, ns=SM, ResultClass=cls), [])
+    caps = of(p.url, "MSFT_SMSystemCapabilities")[0]
+    check([caps["MaximumReplicasPerSource" + k] for k in ("Mirror", "Snapshot", "Clone")], [2, 256, 8])
+    # a partial discovery of volumes brings the newest state of copies along
+    copies(p, (v[0], v[1], "CIM_StorageSynchronized", {"CopyState": (5, "uint16")}))
+    r, out = c.invoke(service, "PartialDiscovery", host=p.url, partialDiscoveryType=4)
+    check((r, ended(out)["JobState"]), (4096, 7))
+    check([(l["TargetStorageVolume"], l["CopyStateDescription"], l["SyncType"])
+           for l in c.enum(cls)], [(target.path, "Broken", None)])
+    remove(p.url)
+    check(c.enum(cls), [])
+
+
+@test
+def copies_that_are_nonsense_cost_nothing_but_themselves():
+    p = replay.Provider()
+    v = [name_of(i) for i in items(p, NS, "CIM_StorageVolume")]
+    gone = v[0].replace(">0001<", ">4711<")
+    check(gone != v[0], True)
+    pool = name_of(items(p, NS, "CIM_StoragePool")[0])
+    copies(p, (v[0], v[1], "X_Sync", {"SyncType": (8, "uint16"), "CopyState": ("blue", "uint16"),
+                                      "WhenSynced": ("yesterday", "datetime"),
+                                      "PercentSynced": (-1, "uint16")}),
+           (v[0], v[1], "Y_Sync", {"SyncType": (6, "uint16")}), (v[0], gone, "X_Sync", {}),
+           (gone, v[0], "X_Sync", {}), (v[2], v[2], "X_Sync", {}), (pool, v[0], "X_Sync", {}))
+    p.answers[(NS, "CIM_StorageSynchronized")] = p.answers[
+        (NS, "CIM_StorageSynchronized")].replace("</IRETURNVALUE>", (
+            '<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="X_Sync"/><INSTANCE CLASSNAME="X_Sync">' +
+            prop("SystemElement", "not a reference") + "</INSTANCE></VALUE.NAMEDINSTANCE>"
+            "</IRETURNVALUE>"))
+    discover(p.url)
+    links = c.enum("MSFT_SMStorageSynchronized")
+    check([(l["SyncType"], l["CopyState"], l["CopyStateDescription"], l["WhenSynced"],
+            l["PercentSynced"]) for l in links], [(8, None, None, None, None)])
+    check("oddities" in status(p.url), True, status(p.url))
+    check("CIM_StorageSynchronized" in status(p.url), True, status(p.url))
+    check(len(of(p.url, "MSFT_SMStorageVolume")), 3)
+    # a class that fails is named, and what was known of it stays
+    p.mode, p.only = "malformed", "CIM_StorageSynchronized"
+    j = discover(p.url, ok=False)
+    check(j["JobState"], 10)
+    check("CIM_StorageSynchronized" in j["ErrorDescription"], True, j["ErrorDescription"])
+    check(len(c.enum("MSFT_SMStorageSynchronized")), 1)
     remove(p.url)
 
 
@@ -452,7 +589,7 @@ def a_damaged_cache_costs_what_was_in_it_and_nothing_else():
     p.mode = q.mode = "down"
 
     def newer(d):  # a version that isn't known yet
-        return d.replace(b"SMIMAGE1", b"SMIMAGE9")
+        return d.replace(b"SMIMAGE2", b"SMIMAGE9")
     damages = {"truncated": lambda d: d[:len(d) // 2], "empty": lambda d: b"",
                "a flipped bit": lambda d: d[:700] + bytes([d[700] ^ 4]) + d[701:],
                "noise": lambda d: os.urandom(len(d)), "a newer format": newer,
@@ -470,6 +607,50 @@ def a_damaged_cache_costs_what_was_in_it_and_nothing_else():
         check(len([x for x in ask().enum("MSFT_SMProvider")
                    if x["ObjectId"].startswith("local:")]), 1, name)
         mine.stop()
+
+
+@test
+def what_the_cache_has_is_the_same_after_a_restart_and_an_older_cache_is_read():
+    p = replay.Provider()
+    v = [name_of(i) for i in items(p, NS, "CIM_StorageVolume")]
+    copies(p, (v[0], v[1], "X_Sync", {"SyncType": (7, "uint16"),
+                                      "WhenSynced": ("20261121074000.000000+000", "datetime")}))
+    mine = smi.Server(portals=1, engine="fake").start()
+    mine.cli("sm", "discover", p.url)
+    wait_for("the cache", lambda: list((mine.state / "sm").glob("*.cache")))
+    hidden = {"OperationalStatus", "StatusDescription", "StatusDescriptions", "HealthStatus",
+              "HealthStatusDescription", "IPEndpointOpStatus", "TCPEndpointOpStatus"}
+
+    def shown():
+        """All that a client can see of providers, but the marks of what is stale."""
+        me = Client(mine.addr, mine.http, SM)
+        return {cls: sorted(repr(sorted((k, repr(x)) for k, x in i.items() if k not in hidden))
+                            for i in me.enum(cls) if "local:" not in repr(dict(i)))
+                for cls in SHOWN}
+    before = shown()
+    check(len(before["MSFT_SMStorageSynchronized"]), 1)
+    p.mode = "down"
+    mine.stop()
+    mine.start()
+    check(shown(), before)
+    mine.stop()
+    # written by the version before this one: links said nothing then
+    old = smi.ROOT / "tests/data/sm-state-1"
+    then = smi.Server(portals=1, engine="fake")
+    (then.state / "sm").mkdir(parents=True)
+    for f in old.iterdir():
+        (then.state / "sm" / f.name).write_bytes(f.read_bytes())
+    then.start()
+    me = Client(then.addr, then.http, SM)
+    check([x["IPv4Address"] for x in me.enum("MSFT_SMiSCSIPortalEndpoint")
+           if x["ObjectId"].startswith("e8f549e15a7ab589:")], ["127.0.0.1"])
+    check(len(me.enum("MSFT_SMStorageVolume")), 3)
+    check(len(me.enum("MSFT_SMStorageGroupToStorageVolume")), 2)
+    check(me.enum("MSFT_SMStorageSynchronized"), [])
+    check(any(d["Status"].replace("discovering; ", "").startswith("stale: last read ")
+              for d in me.enum("MSFT_SMDiscovery")), True)
+    check("e8f549e15a7ab589.cache" in then.errors(), False, then.errors()[-500:])
+    then.stop()
 
 
 def certificate(d, name):

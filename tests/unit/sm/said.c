@@ -12,22 +12,16 @@ static struct cim_value untyped(struct arena *a, const char *s, size_t n)
 	return v;
 }
 
-int say(struct harvest *h, enum src_kind k, const char *path, ...)
-{
-	AUTO(arena) a = arena_new(1 << 20);
-	struct cim_named props[64];
-	struct cim_raw_instance inst = {.class_name = "X", .props = props};
-	struct cim_path *p = NULL;
-	struct err e = {0};
-	va_list ap;
+enum { PROPS_MAX = 64 };
 
-	if (path && cim_path_parse(a, path, strlen(path), &p, &e) < 0)
-		return e.code;
-	va_start(ap, path);
+/* "name=value" and "name[]=a,b" up to a NULL. */
+static void props_of(struct arena *a, struct cim_raw_instance *inst, struct cim_named *props,
+		     va_list ap)
+{
 	for (const char *s = va_arg(ap, const char *); s; s = va_arg(ap, const char *)) {
 		const char *is = strchr(s, '=');
 		bool array = is[-1] == ']';
-		struct cim_named *n = &props[inst.n_props++];
+		struct cim_named *n = &props[inst->n_props++];
 
 		*n = (struct cim_named){.name = arena_strndup(a, s, (size_t)(is - s) - 2 * array),
 					.is_array = array};
@@ -46,25 +40,48 @@ int say(struct harvest *h, enum src_kind k, const char *path, ...)
 		}
 		n->v = cim_array(CIM_UNTYPED, v, count);
 	}
+}
+
+int say(struct harvest *h, enum src_kind k, const char *path, ...)
+{
+	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_named props[PROPS_MAX];
+	struct cim_raw_instance inst = {.class_name = "X", .props = props};
+	struct cim_path *p = NULL;
+	struct err e = {0};
+	va_list ap;
+
+	if (path && cim_path_parse(a, path, strlen(path), &p, &e) < 0)
+		return e.code;
+	va_start(ap, path);
+	props_of(a, &inst, props, ap);
 	va_end(ap);
 	return harvest_add(h, k, SAID_NS, p, &inst, &e);
 }
 
-int tie(struct harvest *h, enum src_kind k, const char *role_a, const char *a_text,
-	const char *role_b, const char *b_text)
+int say_link(struct harvest *h, enum src_kind k, const char *role_a, const char *a_text,
+	     const char *role_b, const char *b_text, ...)
 {
 	AUTO(arena) a = arena_new(1 << 20);
+	struct cim_named props[PROPS_MAX];
+	struct cim_raw_instance inst = {.class_name = "X", .props = props, .n_props = 2};
 	struct cim_path *pa, *pb;
 	struct err e = {0};
+	va_list ap;
 
 	if (cim_path_parse(a, a_text, strlen(a_text), &pa, &e) < 0 ||
 	    cim_path_parse(a, b_text, strlen(b_text), &pb, &e) < 0)
 		return e.code;
-	struct cim_named props[] = {
-		{.name = role_a, .v = cim_ref(pa)},
-                {.name = role_b, .v = cim_ref(pb)}
-        };
-	struct cim_raw_instance inst = {.class_name = "X", .props = props, .n_props = 2};
-
+	props[0] = (struct cim_named){.name = role_a, .v = cim_ref(pa)};
+	props[1] = (struct cim_named){.name = role_b, .v = cim_ref(pb)};
+	va_start(ap, b_text);
+	props_of(a, &inst, props, ap);
+	va_end(ap);
 	return harvest_add(h, k, SAID_NS, NULL, &inst, &e);
+}
+
+int tie(struct harvest *h, enum src_kind k, const char *role_a, const char *a, const char *role_b,
+	const char *b)
+{
+	return say_link(h, k, role_a, a, role_b, b, NULL);
 }

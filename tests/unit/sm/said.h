@@ -5,6 +5,7 @@
  *	say(h, SRC_IP, "CIM_IPProtocolEndpoint.Name=\"10.0.0.1\"", "IPv4Address=10.0.0.1",
  *	    "OperationalStatus[]=2", NULL);
  *	tie(h, SRC_BINDS, "Antecedent", path, "Dependent", path);
+ *	say_link(h, SRC_COPY, "SystemElement", path, "SyncedElement", path, "SyncType=6", NULL);
  *
  * Values are text without a type, as they stand in CIM-XML; "name[]=a,b" is an array, a path is
  * in the form of DSP0207.
@@ -19,3 +20,5 @@
 int say(struct harvest *h, enum src_kind k, const char *path, ...);
 int tie(struct harvest *h, enum src_kind k, const char *role_a, const char *a, const char *role_b,
 	const char *b);
+int say_link(struct harvest *h, enum src_kind k, const char *role_a, const char *a,
+	     const char *role_b, const char *b, ...);

@@ -4,6 +4,7 @@
 #include "gen/sm.h"
 #include "gen/sm_block.h"
 #include "gen/sm_masking.h"
+#include "gen/sm_replication.h"
 #include "said.h"
 #include "sm/join.h"
 #include "test.h"
@@ -353,6 +354,153 @@ TEST(a_masking_view_ties_endpoints_volumes_and_initiators_together)
 	CHECK_INT(get(img, SM_HWID, 0, MSFT_SMStorageHardwareID_P_HostTypes)->a[0].u, 15);
 }
 
+/* "Volume 0 is copied to volume n", with what else is said. */
+#define COPY(from, to, ...)                                                                      \
+	say_link(h, SRC_COPY, "SystemElement", VOL(from), "SyncedElement", VOL(to), __VA_ARGS__, \
+		 NULL)
+
+static const struct cim_value *copy_of(const struct sm_image *img, uint32_t i, int p)
+{
+	static const struct cim_value none;
+
+	if (i >= sm_image_n_links(img, SM_VOLUME_COPY))
+		return &none;
+	struct sm_link l = sm_image_link_at(img, SM_VOLUME_COPY, i);
+	const struct cim_value *v = sm_image_more(img, SM_VOLUME_COPY, &l);
+
+	return v ? &v[p] : &none;
+}
+#define COPY_OF(img, i, p) copy_of(img, i, MSFT_SMStorageSynchronized_P_##p)
+
+TEST(a_volume_and_its_copy_are_linked_with_what_the_provider_says_of_the_copy)
+{
+	AUTO(harvest) h = array();
+	struct sm_link l;
+
+	say(h, SRC_VOLUME, VOL("0"), "BlockSize=512", NULL);
+	say(h, SRC_VOLUME, VOL("1"), "Usage=12", NULL);
+	say(h, SRC_VOLUME, VOL("2"), NULL);
+	COPY("0", "2", "SyncType=6", "Mode=3", "CopyState=17", "CopyPriority=4", "SyncState=6",
+	     "CopyType=40000", "CopyMethodology=11");
+	COPY("0", "1", "SyncType=7", "Mode=2", "CopyState=4", "RequestedCopyState=9",
+	     "ProgressStatus=2", "PercentSynced=100", "CopyType=4", "ReplicaType=3", "SyncState=11",
+	     "CopyPriority=0", "CopyMethodology=6", "SyncMaintained=false",
+	     "WhenSynced=20261121074000.000000+000", "WhenEstablished=20261121074001.000000+000",
+	     "WhenSynchronized=20261121074002.000000+000",
+	     "WhenActivated=20261121074003.000000+000", "WhenDeactivated=20261121074004.000000+000",
+	     "WhenSuspended=20261121074005.000000+000");
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_n_links(img, SM_VOLUME_COPY), 2);
+	/* from the source, from the target, and not from what is neither */
+	CHECK(sm_image_walk(img, SM_VOLUME_COPY, 0, 0, 1, &l));
+	CHECK(!sm_image_walk(img, SM_VOLUME_COPY, 0, 1, 0, &l));
+	CHECK(sm_image_walk(img, SM_VOLUME_COPY, 1, 1, 0, &l));
+	CHECK_INT(l.end[0], 0);
+	CHECK_INT(sm_image_more(img, SM_VOLUME_COPY, &l)[MSFT_SMStorageSynchronized_P_SyncType].u,
+		  7);
+	CHECK(!sm_image_walk(img, SM_VOLUME_COPY, 1, 0, 0, &l));
+	/* by source and target: 0 -> 1 stands first */
+#define IS(p, n, words)                      \
+	CHECK_INT(COPY_OF(img, 0, p)->u, n); \
+	CHECK_STR(COPY_OF(img, 0, p##Description)->s, words)
+	IS(SyncType, 7, "Snapshot");
+	IS(Mode, 2, "Synchronous");
+	IS(CopyState, 4, "Synchronized");
+	IS(ProgressStatus, 2, "Completed");
+	IS(CopyType, 4, "UnSyncAssoc");
+	IS(ReplicaType, 3, "Before Delta");
+	IS(SyncState, 11, "Idle");
+	IS(CopyPriority, 0, "Not Managed");
+	IS(CopyMethodology, 6, "Copy-On-Write");
+#undef IS
+	CHECK_INT(COPY_OF(img, 0, RequestedCopyState)->u, 9);
+	CHECK_INT(COPY_OF(img, 0, PercentSynced)->u, 100);
+	CHECK_INT(COPY_OF(img, 0, SyncMaintained)->kind, CIM_V_SCALAR);
+	CHECK_INT(COPY_OF(img, 0, SyncMaintained)->u, 0);
+	CHECK_STR(COPY_OF(img, 0, WhenSynced)->s, "20261121074000.000000+000");
+	CHECK_STR(COPY_OF(img, 0, WhenEstablished)->s, "20261121074001.000000+000");
+	CHECK_STR(COPY_OF(img, 0, WhenSynchronized)->s, "20261121074002.000000+000");
+	CHECK_STR(COPY_OF(img, 0, WhenActivated)->s, "20261121074003.000000+000");
+	CHECK_STR(COPY_OF(img, 0, WhenDeactivated)->s, "20261121074004.000000+000");
+	CHECK_STR(COPY_OF(img, 0, WhenSuspended)->s, "20261121074005.000000+000");
+	/* values that only the provider's class knows are told in its words */
+	CHECK_STR(COPY_OF(img, 1, CopyStateDescription)->s, "Invalid");
+	CHECK_STR(COPY_OF(img, 1, CopyPriorityDescription)->s, "Urgent");
+	CHECK_STR(COPY_OF(img, 1, CopyTypeDescription)->s, "Vendor Specific");
+	CHECK_STR(COPY_OF(img, 1, CopyMethodologyDescription)->s, "DMTF Reserved");
+	/* nothing said: nothing shown, but the default that the class declares */
+	CHECK(cim_is_null(COPY_OF(img, 1, WhenSynced)));
+	CHECK(cim_is_null(COPY_OF(img, 1, ReplicaTypeDescription)));
+	CHECK(cim_is_null(COPY_OF(img, 1, RecoveryPointObjective)));
+	CHECK_INT(COPY_OF(img, 1, RequestedCopyState)->u, 15);
+	CHECK_INT(sm_image_at(img, SM_VOLUME, 1)->v[MSFT_SMStorageVolume_P_IsSnapshot].u, 1);
+}
+
+TEST(copies_that_lead_nowhere_or_are_said_twice_or_say_nonsense_are_noted)
+{
+	AUTO(harvest) h = array();
+	const char *notes;
+
+	say(h, SRC_VOLUME, VOL("0"), NULL);
+	say(h, SRC_VOLUME, VOL("1"), NULL);
+	say(h, SRC_POOL, POOL("p"), NULL);
+	COPY("0", "1", "CopyState=many", "PercentSynced=70000", "WhenSynced=yesterday",
+	     "SyncMaintained=perhaps", "SyncType=6");
+	COPY("0", "1", "SyncType=8");
+	COPY("0", "gone", "SyncType=8");
+	COPY("gone", "1", "SyncType=8");
+	COPY("1", "1", "SyncType=8");
+	tie(h, SRC_COPY, "SystemElement", POOL("p"), "SyncedElement", VOL("1"));
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_n_links(img, SM_VOLUME_COPY), 1);
+	CHECK_INT(COPY_OF(img, 0, SyncType)->u, 6); /* what was said first */
+	CHECK(cim_is_null(COPY_OF(img, 0, CopyState)));
+	CHECK(cim_is_null(COPY_OF(img, 0, CopyStateDescription)));
+	CHECK(cim_is_null(COPY_OF(img, 0, PercentSynced)));
+	CHECK(cim_is_null(COPY_OF(img, 0, WhenSynced)));
+	CHECK(cim_is_null(COPY_OF(img, 0, SyncMaintained)));
+	CHECK_INT(harvest_notes(h, &notes), 4 + 1 + 2 + 1 + 1);
+	CHECK(strstr(notes, "CIM_StorageSynchronized of a volume with itself") != NULL);
+	CHECK(strstr(notes, "CIM_StorageSynchronized leads to an object that isn't there") != NULL);
+	CHECK(strstr(notes, "1 objects or copies that can't be told apart") != NULL);
+	CHECK(strstr(notes, "CIM_StorageSynchronized.PercentSynced isn't a uint16") != NULL);
+}
+
+TEST(the_most_copies_of_a_volume_come_from_the_capabilities_of_copy_services)
+{
+	for (int newer = 0; newer < 2; newer++) {
+		AUTO(harvest) h = array();
+
+		say(h, SRC_CAPCOPY, "T_Cap.InstanceID=\"1\"", "SupportedSynchronizationType=2",
+		    "MaximumReplicasPerSource=4", "SupportedAsynchronousActions[]=3", NULL);
+		say(h, SRC_CAPCOPY, "T_Cap.InstanceID=\"2\"", "SupportedSynchronizationType=3",
+		    "MaximumReplicasPerSource=2", "SupportedSynchronousActions[]=4,2", NULL);
+		say(h, SRC_CAPCOPY, "T_Cap.InstanceID=\"3\"", "SupportedSynchronizationType=5",
+		    "MaximumReplicasPerSource=256", "SupportedSynchronousActions[]=2", NULL);
+		say(h, SRC_CAPCOPY, "T_Cap.InstanceID=\"4\"", "SupportedSynchronizationType=40000",
+		    "MaximumReplicasPerSource=9", NULL);
+		if (newer)
+			say(h, SRC_CAPREPL, "T_Cap.InstanceID=\"5\"",
+			    "SupportedReplicationTypes[]=10", NULL);
+		AUTO(sm_image) img = joined(h);
+
+#define CAP(p) get(img, SM_CAPS, 0, MSFT_SMSystemCapabilities_P_##p)
+		CHECK_INT(CAP(MaximumReplicasPerSourceMirror)->u, 4);
+		CHECK_INT(CAP(MaximumReplicasPerSourceSnapshot)->u, 256);
+		CHECK(cim_is_null(CAP(MaximumReplicasPerSourceClone)));
+		/* where the newer service speaks, it speaks alone */
+		CHECK_INT(CAP(ReplicationSupportedTypeMirrorLocal)->u, !newer);
+		CHECK_INT(CAP(ReplicationSupportedTypeMirrorRemote)->u, !newer);
+		CHECK_INT(CAP(ReplicationSupportedTypeSnapshotLocal)->u, !newer);
+		CHECK_INT(CAP(ReplicationSupportedTypeSnapshotRemote)->u, 0);
+		CHECK_INT(CAP(ReplicationSupportedTypeCloneLocal)->u, newer);
+		CHECK(!newer == cim_is_null(CAP(ReplicationSupportedTypeCloneRemote)));
+#undef CAP
+	}
+}
+
 TEST(an_endpoint_takes_link_facts_from_the_nic_below_its_portal)
 {
 	AUTO(harvest) h = array();
@@ -488,7 +636,7 @@ TEST(whatever_the_links_are_the_join_holds_together)
 			snprintf(b, sizeof(b), "U.K=\"%u\"", next_random(&s) % 6);
 			const struct src_kind_info *ki = src_kind_info(k);
 
-			if (ki->n == 2)
+			if (src_is_assoc(k))
 				(void)tie(h, k, ki->names[0], a, ki->names[1], b);
 			(void)say(h, k, next_random(&s) % 8 ? a : NULL, "OperationalStatus[]=2,99",
 				  "SystemName=4", "Name=4", "DeviceID=4", "Primordial=true",
@@ -525,6 +673,9 @@ TEST(an_image_read_back_is_the_image_written)
 	say(h, SRC_IP, IP("10.0.0.1"), "IPv4Address=10.0.0.1", "OperationalStatus[]=2", NULL);
 	say(h, SRC_TCP, TCP("1"), "PortNumber=3260", NULL);
 	tie(h, SRC_BINDS, "Antecedent", IP("10.0.0.1"), "Dependent", TCP("1"));
+	say(h, SRC_VOLUME, VOL("0"), NULL);
+	say(h, SRC_VOLUME, VOL("1"), NULL);
+	COPY("1", "0", "SyncType=8", "WhenSynced=20261121074000.000000+000");
 	AUTO(sm_image) img = joined(h);
 
 	CHECK(sm_image_write(img, &b));
@@ -534,6 +685,10 @@ TEST(an_image_read_back_is_the_image_written)
 	CHECK_INT(again.len, b.len);
 	CHECK(memcmp(again.p, b.p, b.len) == 0);
 	CHECK_STR(str(back, SM_PORTAL, 0, MSFT_SMiSCSIPortalEndpoint_P_IPv4Address), "10.0.0.1");
+	CHECK_INT(sm_image_n_links(back, SM_VOLUME_COPY), 1);
+	CHECK_STR(COPY_OF(back, 0, SyncTypeDescription)->s, "Clone");
+	CHECK_STR(COPY_OF(back, 0, WhenSynced)->s, "20261121074000.000000+000");
+	CHECK(cim_is_null(COPY_OF(back, 0, Mode)));
 	/* cut or changed anywhere it is refused */
 	for (size_t i = 0; i < b.len; i += 97) {
 		AUTO(sm_image) bad = NULL;
@@ -543,4 +698,34 @@ TEST(an_image_read_back_is_the_image_written)
 		CHECK_INT(sm_image_read(b.p, b.len, 64 << 20, &bad, &e), -EPROTO);
 		b.p[i] ^= 1;
 	}
+}
+
+TEST(what_a_part_does_not_renew_stays_with_all_that_it_says)
+{
+	AUTO(harvest) first = array();
+	AUTO(harvest) second = array();
+	AUTO(sm_image) kept = NULL;
+	AUTO(sm_image) renewed = NULL;
+	struct err e = {0};
+
+	for (int round = 0; round < 2; round++) {
+		struct harvest *h = round ? second : first;
+
+		/* in another order the second time */
+		say(h, SRC_VOLUME, round ? VOL("1") : VOL("0"), NULL);
+		say(h, SRC_VOLUME, round ? VOL("0") : VOL("1"), NULL);
+		COPY("0", "1", round ? "SyncType=6" : "SyncType=8");
+	}
+	AUTO(sm_image) a = joined(first);
+	AUTO(sm_image) b = joined(second);
+
+	/* the volumes are read again, the copies aren't; and the other way round */
+	CHECK_INT(sm_image_merge(a, b, 1U << SM_VOLUME, 0, 64 << 20, &kept, &e), 0);
+	CHECK_INT(sm_image_merge(a, b, 0, 1U << SM_VOLUME_COPY, 64 << 20, &renewed, &e), 0);
+	CHECK_STR(COPY_OF(kept, 0, SyncTypeDescription)->s, "Clone");
+	CHECK_STR(COPY_OF(renewed, 0, SyncTypeDescription)->s, "Mirror");
+	struct sm_link l = sm_image_link_at(kept, SM_VOLUME_COPY, 0);
+
+	CHECK_STR(str(kept, SM_VOLUME, l.end[0], MSFT_SMStorageVolume_P_Identifier), "0");
+	CHECK_STR(str(kept, SM_VOLUME, l.end[1], MSFT_SMStorageVolume_P_Identifier), "1");
 }
