@@ -82,6 +82,7 @@ struct broker_answer {
 	/* pull */
 	bool pull, end_of_sequence; /* end_of_sequence is final only after broker_next said end */
 	const char *context;        /* likewise; NULL when end_of_sequence */
+	const struct cim_class *rows; /* ReturnQueryResultClass: what the rows are taken from */
 	/* method */
 	const struct cim_method *method;
 	uint32_t ret;

@@ -169,6 +169,8 @@ enum cim_status op_open_enumeration(struct broker_op *op, struct err *e)
 		return s;
 	}
 	begin(op, p);
+	if (op->rq->return_query_class)
+		op->ans.rows = p->cls;
 	return CIM_OK;
 }
 
@@ -179,9 +181,9 @@ static struct pull *find_pull(const struct broker_op *op)
 {
 	struct pull *p = op->b->pulls;
 
-	while (p && op->rq->context && !streq(p->id, op->rq->context))
+	while (p && !streq(p->id, op->rq->context))
 		p = p->next;
-	if (!p || !op->rq->context || !same_user(p->user, op->who.user) || p->space != op->space)
+	if (!p || !same_user(p->user, op->who.user) || p->space != op->space)
 		return NULL;
 	return p->busy || clock_mono_ns() < p->ends_ns ? p : NULL;
 }
@@ -189,14 +191,25 @@ static struct pull *find_pull(const struct broker_op *op)
 static enum cim_status no_context(const struct broker_op *op, struct err *e)
 {
 	return refuse(e, CIM_ERR_INVALID_ENUMERATION_CONTEXT, "no open enumeration %s",
-		      op->rq->context ? op->rq->context : "was named");
+		      op->rq->context);
+}
+
+static enum cim_status need_context(const struct broker_op *op, struct err *e)
+{
+	if (!op->rq->context)
+		return refuse(e, CIM_ERR_INVALID_PARAMETER,
+			      "parameter EnumerationContext is missing");
+	return CIM_OK;
 }
 
 enum cim_status op_pull(struct broker_op *op, struct err *e)
 {
+	enum cim_status s = need_context(op, e);
 	struct pull *p;
 	bool busy = false;
 
+	if (s != CIM_OK)
+		return s;
 	if (!op->rq->has_max_objects)
 		return refuse(e, CIM_ERR_INVALID_PARAMETER, "parameter MaxObjectCount is missing");
 	(void)pthread_mutex_lock(&op->b->lock);
@@ -254,9 +267,12 @@ void pull_release(struct broker_op *op)
 
 enum cim_status op_close_enumeration(struct broker_op *op, struct err *e)
 {
+	enum cim_status s = need_context(op, e);
 	struct pull *p;
 	bool busy = false;
 
+	if (s != CIM_OK)
+		return s;
 	(void)pthread_mutex_lock(&op->b->lock);
 	p = find_pull(op);
 	if (p) {
@@ -297,10 +313,13 @@ static bool count_left(struct listing *l, uint64_t *ret)
 enum cim_status op_enumeration_count(struct broker_op *op, struct err *e)
 {
 	struct cim_value *v = arena_zalloc(op->a, sizeof(*v));
+	enum cim_status s = need_context(op, e);
 	struct pull *p;
 	uint64_t n = 0;
 	bool known;
 
+	if (s != CIM_OK)
+		return s;
 	if (!v)
 		return refuse(e, CIM_ERR_FAILED, "out of memory");
 	(void)pthread_mutex_lock(&op->b->lock);

@@ -134,13 +134,17 @@ static void method(struct writer *w, const struct cim_class *c, const struct cim
 	close_member(w, "METHOD");
 }
 
-void class_write(struct writer *w, const struct cim_class *c, const struct cimxml_answer *an)
+static void open_class(struct writer *w, const struct cim_class *c)
 {
-	writer_lit(w, "<CLASS");
-	attribute(w, "NAME", c->name);
+	open_member(w, "CLASS", c->name);
 	if (c->super)
 		attribute(w, "SUPERCLASS", c->super->name);
 	writer_lit(w, ">");
+}
+
+void class_write(struct writer *w, const struct cim_class *c, const struct cimxml_answer *an)
+{
+	open_class(w, c);
 	qualifiers(w, c->quals, c->n_quals, an);
 	for (unsigned i = 0; i < c->n_props; i++)
 		if ((!an->local_only || c->props[i]->declared == c) &&
@@ -149,6 +153,15 @@ void class_write(struct writer *w, const struct cim_class *c, const struct cimxm
 	for (unsigned i = 0; i < c->n_methods; i++)
 		if (!an->local_only || c->methods[i]->declared == c)
 			method(w, c, c->methods[i], an);
+	writer_lit(w, "</CLASS>");
+}
+
+void class_rows_write(struct writer *w, const struct cim_class *c, const struct cimxml_answer *an)
+{
+	open_class(w, c);
+	for (unsigned i = 0; i < c->n_props; i++)
+		if (!an->wants || an->wants(an->wants_ctx, c, i))
+			property(w, c, c->props[i], an);
 	writer_lit(w, "</CLASS>");
 }
 

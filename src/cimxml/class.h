@@ -11,4 +11,6 @@
 
 /* an: wants, local_only, include_quals, include_origin. */
 void class_write(struct writer *w, const struct cim_class *c, const struct cimxml_answer *an);
+/* Just the properties that are wanted: what the rows of a query have. */
+void class_rows_write(struct writer *w, const struct cim_class *c, const struct cimxml_answer *an);
 void class_qualdecl_write(struct writer *w, const struct cim_qualdecl *q);

@@ -236,6 +236,11 @@ bool cimxml_end(struct cimxml_encoder *x, struct buf *out, bool end_of_sequence,
 			       "<PARAMVALUE NAME=\"EndOfSequence\" PARAMTYPE=\"boolean\"><VALUE>");
 		writer_str(&w, end_of_sequence ? "TRUE" : "FALSE");
 		writer_lit(&w, "</VALUE></PARAMVALUE>");
+		if (x->an->rows) {
+			writer_lit(&w, "<PARAMVALUE NAME=\"QueryResultClass\">");
+			class_rows_write(&w, x->an->rows, x->an);
+			writer_lit(&w, "</PARAMVALUE>");
+		}
 	}
 	tail(&w, "IMETHODRESPONSE");
 	return writer_close(&w);
@@ -247,7 +252,8 @@ bool cimxml_method_answer(struct cimxml_encoder *x, struct buf *out, const struc
 	const struct cim_request *rq = x->an->rq;
 	struct writer w = writer_open(out);
 
-	head(&w, rq->message_id, "METHODRESPONSE", m->name);
+	/* as the caller spelled it: pywbem takes no other spelling */
+	head(&w, rq->message_id, "METHODRESPONSE", rq->method ? rq->method : m->name);
 	writer_lit(&w, "<RETURNVALUE PARAMTYPE=\"");
 	writer_str(&w, cim_type_name(m->type));
 	writer_lit(&w, "\"><VALUE>");

@@ -38,6 +38,7 @@ struct cimxml_answer {
 	bool (*wants)(const void *ctx, const struct cim_class *c, unsigned idx);
 	const void *wants_ctx;
 	bool local_only, include_quals, include_origin; /* of classes; origin also of instances */
+	const struct cim_class *rows; /* what a query's rows are taken from, when that is asked for */
 };
 
 /* One element of a list; which members count follows from the operation. */

@@ -183,12 +183,12 @@ enum cimxml_way cimxml_headers_check(const struct cimxml_headers *h, struct cimx
 			      "the CIM headers' prefixes do not agree");
 	if (h->repeated)
 		return refuse(ret, 400, "header-mismatch", "a header is there twice");
-	if (!h->operation || !begins(skip_blanks(h->operation), "MethodCall", ""))
-		return refuse(ret, 400, "unsupported-operation",
-			      "the header \"CIMOperation: MethodCall\" is missing");
 	if (h->batch)
 		return refuse(ret, 501, "multiple-requests-unsupported",
 			      "send one request per message");
+	if (!h->operation || !begins(skip_blanks(h->operation), "MethodCall", ""))
+		return refuse(ret, 400, "unsupported-operation",
+			      "the header \"CIMOperation: MethodCall\" is missing");
 	if (h->protocol_version) {
 		if (!version_ok(skip_blanks(h->protocol_version), &major))
 			return refuse(ret, 400, "header-mismatch",
@@ -337,7 +337,7 @@ const struct cimxml_header cimxml_options_headers[4] = {
 	{"Opt",			     OPT_URI " ; ns=73"},
 	{"73-CIMProtocolVersion",           "1.0"             },
 	{"73-CIMSupportedFunctionalGroups",
-	 "basic-read, instance-manipulation, association-traversal, query-execution, "
-	 "qualifier-declaration"                              },
+	 "basic-read, basic-write, instance-manipulation, association-traversal, "
+	 "query-execution"                                    },
 	{"73-CIMSupportedQueryLanguages",   "WQL, DMTF:CQL"   },
 };

@@ -34,6 +34,8 @@ int objects_namespace(struct objects *o, const struct xml_node *n, const char **
 	char text[cimxml_namespace_name_most + 1];
 	size_t len = 0, most = o->bounds->namespace_name;
 
+	if (!n->child && !o->lenient)
+		return err_set(o->e, -EINVAL, "LOCALNAMESPACEPATH holds no NAMESPACE");
 	for (const struct xml_node *c = n->child; c; c = c->next) {
 		const char *name = xml_attr(c, A_NAME);
 

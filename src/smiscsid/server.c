@@ -355,6 +355,7 @@ static void answer_list(struct call *c)
 		.local_only = a->local_only,
 		.include_quals = a->include_quals,
 		.include_origin = a->include_origin,
+		.rows = a->rows,
 	};
 	c->enc = cimxml_encoder_new(http_arena(c->x), &c->form);
 	if (!c->enc || !cimxml_begin(c->enc, out) || !encode_more(c, out, IN_ONE_GO)) {

@@ -10,6 +10,7 @@ each.  The files (*.req beside this one) are read like this:
     @raw                            none of the plain request's headers, only these
     @segments                       headers and body in segments of their own, some time apart
     @chunked                        the body in chunks, without Content-Length
+    @continue                       the body only after the server's 100 Continue
     @bytes                          one byte at a time (the first 200), then the rest
     <...>                           the body, up to the line that begins with =>
     => 400                          the HTTP status
@@ -154,6 +155,10 @@ def exchange(case, known):
             s.sendall(body[:len(body) // 2])
             time.sleep(0.05)
             s.sendall(body[len(body) // 2:])
+        elif "continue" in case.how:
+            s.sendall(head)
+            smi.check(s.recv(100).split()[1:2], [b"100"])
+            s.sendall(body)
         elif "bytes" in case.how:
             whole = head + body
             for i in range(200):
