@@ -131,6 +131,10 @@ static const struct {
 	MARK_(ENDPOINT, MSFT_SMEndpoint, 13),
 	/* MSFT_SMStorageVolume knows no Lost Communication: Degraded */
 	MARK_(VOLUME, MSFT_SMStorageVolume, 3),
+	/* MSFT_SMDiskDrive has no value that would do: its health and its words tell */
+	{.kind = SM_DISK, .status = {-1, -1}, .text = MSFT_SMDiskDrive_P_StatusDescription,
+	 .texts = -1, .health = MSFT_SMDiskDrive_P_HealthStatus,
+	 .health_text = MSFT_SMDiskDrive_P_HealthStatusDescription},
 	{.kind = SM_PORTAL,
 	 .status = {MSFT_SMiSCSIPortalEndpoint_P_IPEndpointOpStatus,
 		    MSFT_SMiSCSIPortalEndpoint_P_TCPEndpointOpStatus},

@@ -77,7 +77,16 @@
 	K(AUTHTGT, "CIM_AuthorizedTarget", NULL, 2, IMPL, Privilege, TargetElement) \
 	K(AUTHSUBJ, "CIM_AuthorizedSubject", NULL, 2, IMPL, Privilege, PrivilegedElement) \
 	K(JOB, "CIM_ConcreteJob", NULL, 2, IMPL, InstanceID, TimeSubmitted) \
-	K(AFFECTED, "CIM_AffectedJobElement", NULL, 2, IMPL, AffectedElement, AffectingElement)
+	K(AFFECTED, "CIM_AffectedJobElement", NULL, 2, IMPL, AffectedElement, AffectingElement) \
+	K(DISK, "CIM_DiskDrive", NULL, 3, IMPL, SystemName, CompressionMethod) \
+	K(MEDIA, "CIM_MediaPresent", NULL, 3, IMPL, Antecedent, Dependent) \
+	K(EXTENT, "CIM_StorageExtent", NULL, 3, IMPL, BlockSize, ConsumableBlocks) \
+	K(COMPONENT, "CIM_ConcreteComponent", "CIM_AssociatedComponentExtent", 3, IMPL, \
+	  GroupComponent, PartComponent) \
+	K(REALIZES, "CIM_Realizes", NULL, 3, IMPL, Antecedent, Dependent) \
+	K(DEVSW, "CIM_ElementSoftwareIdentity", NULL, 3, IMPL, Antecedent, Dependent) \
+	K(LOCATION, "CIM_Location", NULL, 3, IMPL, PhysicalPosition, PhysicalPosition) \
+	K(PLACED, "CIM_PhysicalElementLocation", NULL, 3, IMPL, Element, PhysicalLocation)
 
 #define SRC_ENUM_(id, cls, alt, level, where, first, last) SRC_##id,
 enum src_kind { SRC_KINDS(SRC_ENUM_) SRC_N };
@@ -115,6 +124,7 @@ enum src_where { SRC_INTEROP, SRC_IMPL };
 	P(PACKAGE, Manufacturer, CIM_STRING, false)                                            \
 	P(PACKAGE, Model, CIM_STRING, false)                                                   \
 	P(PACKAGE, SerialNumber, CIM_STRING, false)                                            \
+	P(PACKAGE, PartNumber, CIM_STRING, false)                                              \
 	P(PACKAGE, Tag, CIM_STRING, false)                                                     \
 	P(SYSPKG, Antecedent, CIM_REF, false)                                                  \
 	P(SYSPKG, Dependent, CIM_REF, false)                                                   \
@@ -310,7 +320,32 @@ enum src_where { SRC_INTEROP, SRC_IMPL };
 	P(JOB, TimeOfLastStateChange, CIM_DATETIME, false)                                     \
 	P(JOB, TimeSubmitted, CIM_DATETIME, false)                                             \
 	P(AFFECTED, AffectedElement, CIM_REF, false)                                           \
-	P(AFFECTED, AffectingElement, CIM_REF, false)
+	P(AFFECTED, AffectingElement, CIM_REF, false)                                   \
+	P(DISK, SystemName, CIM_STRING, false)                                          \
+	P(DISK, DeviceID, CIM_STRING, false)                                            \
+	P(DISK, Name, CIM_STRING, false)                                                \
+	P(DISK, ElementName, CIM_STRING, false)                                         \
+	P(DISK, Description, CIM_STRING, false)                                         \
+	P(DISK, OperationalStatus, CIM_UINT16, true)                                    \
+	P(DISK, StatusDescriptions, CIM_STRING, true)                                   \
+	P(DISK, RPM, CIM_UINT32, false)                                                 \
+	P(DISK, DiskType, CIM_UINT16, false)                                            \
+	P(DISK, Encryption, CIM_UINT16, false)                                          \
+	P(DISK, CompressionMethod, CIM_STRING, false)                                   \
+	P(MEDIA, Antecedent, CIM_REF, false)                                            \
+	P(MEDIA, Dependent, CIM_REF, false)                                             \
+	P(EXTENT, BlockSize, CIM_UINT64, false)                                         \
+	P(EXTENT, NumberOfBlocks, CIM_UINT64, false)                                    \
+	P(EXTENT, ConsumableBlocks, CIM_UINT64, false)                                  \
+	P(COMPONENT, GroupComponent, CIM_REF, false)                                    \
+	P(COMPONENT, PartComponent, CIM_REF, false)                                     \
+	P(REALIZES, Antecedent, CIM_REF, false)                                         \
+	P(REALIZES, Dependent, CIM_REF, false)                                          \
+	P(DEVSW, Antecedent, CIM_REF, false)                                            \
+	P(DEVSW, Dependent, CIM_REF, false)                                             \
+	P(LOCATION, PhysicalPosition, CIM_STRING, false)                                \
+	P(PLACED, Element, CIM_REF, false)                                              \
+	P(PLACED, PhysicalLocation, CIM_REF, false)
 
 /* SRCP_IP_IPv4Address: a number for every (kind, property), ascending by kind. */
 #define SRC_PROP_ENUM_(k, name, type, array) SRCP_##k##_##name,

@@ -40,6 +40,8 @@ enum {
 	MSFT_SMPoolSetting_IDENT_ = MSFT_SMPoolSetting_P_Identifier,
 	MSFT_SMStorageVolume_KEY_ = MSFT_SMStorageVolume_P_ObjectId,
 	MSFT_SMStorageVolume_IDENT_ = MSFT_SMStorageVolume_P_Identifier,
+	MSFT_SMDiskDrive_KEY_ = MSFT_SMDiskDrive_P_ObjectId,
+	MSFT_SMDiskDrive_IDENT_ = MSFT_SMDiskDrive_P_Identifier,
 	MSFT_SMJob_KEY_ = MSFT_SMJob_P_ObjectId,
 	MSFT_SMJob_IDENT_ = -1,
 };
@@ -83,6 +85,8 @@ struct sm_image {
 	struct arena *a;
 	struct kind_list k[SM_N_KINDS];
 	struct link_list l[SM_N_ASSOCS];
+	size_t links_left; /* a few objects can make very many links */
+	bool full;
 };
 
 struct sm_image *sm_image_new(size_t bytes)
@@ -91,6 +95,7 @@ struct sm_image *sm_image_new(size_t bytes)
 
 	img->refs = 1;
 	img->a = arena_new(bytes);
+	img->links_left = bytes / 4 / sizeof(struct sm_link);
 	return img;
 }
 
@@ -161,8 +166,14 @@ struct sm_object *sm_image_edit(struct sm_image *img, enum sm_kind k, uint32_t i
 	return img->k[k].o[i];
 }
 
-static void link_add(struct link_list *ll, uint32_t parent, uint32_t child, uint32_t more)
+static void link_add(struct sm_image *img, struct link_list *ll, uint32_t parent, uint32_t child,
+		     uint32_t more)
 {
+	if (!img->links_left) {
+		img->full = true;
+		return;
+	}
+	img->links_left--;
 	if (ll->n == ll->cap) {
 		ll->cap = ll->cap ? ll->cap * 2 : 4;
 		ll->l = xrealloc(ll->l, ll->cap * sizeof(*ll->l));
@@ -175,7 +186,7 @@ static void link_add(struct link_list *ll, uint32_t parent, uint32_t child, uint
 
 void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint32_t child)
 {
-	link_add(&img->l[a], parent, child, 0);
+	link_add(img, &img->l[a], parent, child, 0);
 }
 
 struct cim_value *sm_image_link_more(struct sm_image *img, enum sm_assoc a, uint32_t parent,
@@ -191,8 +202,8 @@ struct cim_value *sm_image_link_more(struct sm_image *img, enum sm_assoc a, uint
 		ll->more = xrealloc(ll->more, ll->cap_more * sizeof(struct cim_value *));
 	}
 	ll->more[ll->n_more++] = v;
-	link_add(ll, parent, child, ll->n_more);
-	return v;
+	link_add(img, ll, parent, child, ll->n_more);
+	return img->full ? NULL : v;
 }
 
 static uint32_t probe(const struct kind_list *kl, const char *id, size_t n)
@@ -296,6 +307,11 @@ static uint32_t index_links(struct link_list *ll, const uint32_t *ra, uint32_t n
 	return dropped;
 }
 
+bool sm_image_full(const struct sm_image *img)
+{
+	return img->full || arena_full(img->a);
+}
+
 static int full(struct err *e)
 {
 	return err_set(e, -E2BIG, "the provider's objects need more memory than allowed");
@@ -317,7 +333,7 @@ int sm_image_finish(struct sm_image *img, struct err *e)
 	}
 	for (int k = 0; k < SM_N_KINDS; k++)
 		free(renumber[k]);
-	if (arena_full(img->a))
+	if (sm_image_full(img))
 		return full(e);
 	return dropped > INT32_MAX ? INT32_MAX : (int)dropped;
 }

@@ -29,6 +29,7 @@
 	K(POOL, MSFT_SMPool)                  \
 	K(SETTING, MSFT_SMPoolSetting)        \
 	K(VOLUME, MSFT_SMStorageVolume)       \
+	K(DISK, MSFT_SMDiskDrive)             \
 	K(JOB, MSFT_SMJob)
 
 #define SM_KIND_ENUM_(id, cls) SM_##id,
@@ -51,6 +52,7 @@ enum sm_kind { SM_KINDS(SM_KIND_ENUM_) SM_N_KINDS };
 	A(POOL_VOLUME, MSFT_SMPoolToVolume, POOL, VOLUME, Parent, Child)                       \
 	A(POOL_SETTING, MSFT_SMPoolToSetting, POOL, SETTING, Parent, Child)                    \
 	A(POOL_POOL, MSFT_SMPrimordialPoolToConcretePool, POOL, POOL, Parent, Child)           \
+	A(DISK_POOL, MSFT_SMDiskDriveToPool, DISK, POOL, Parent, Child)                        \
 	A(VOLUME_COPY, MSFT_SMStorageSynchronized, VOLUME, VOLUME, SourceStorageVolume,        \
 	  TargetStorageVolume)                                                                 \
 	A(JOB_POOL, MSFT_SMJobToPool, JOB, POOL, Job, AffectedPool)                            \
@@ -83,7 +85,7 @@ struct sm_object {
 
 struct sm_image;
 
-/* bytes: most it may hold.  Born with one reference. */
+/* bytes: most its objects may take, and its links a quarter of that.  Born with one reference. */
 struct sm_image *sm_image_new(size_t bytes) MUST_CHECK;
 struct sm_image *sm_image_ref(struct sm_image *img);
 void sm_image_unref(struct sm_image *img); /* NULL is fine */
@@ -101,6 +103,8 @@ void sm_image_link(struct sm_image *img, enum sm_assoc a, uint32_t parent, uint3
  * caller to set (but the two references).  NULL when the image is full. */
 struct cim_value *sm_image_link_more(struct sm_image *img, enum sm_assoc a, uint32_t parent,
 				     uint32_t child);
+/* Something had no room any more; it can't be finished. */
+bool sm_image_full(const struct sm_image *img);
 /* Sort and index; objects whose key is there already are dropped with their links, and so are
  * links said twice: the first is kept.  Returns how many objects were dropped, and links that
  * said something; -E2BIG when the image was full. */

@@ -53,13 +53,33 @@ static void multi_add(struct multi *m, uint32_t key, uint32_t to)
 
 #define MULTI_EACH(m, key, i) for (uint32_t i = (m)->first[key]; i; i = (m)->next[(i)-1])
 
+/* A provider may stand for several arrays, but not for so many that everything that has to be
+ * told apart by them takes for ever. */
+enum { SYSTEMS_MAX = 1000 };
+
+struct named_system {
+	const char *name;
+	size_t n;
+	uint32_t num;
+};
+
 struct joining {
 	struct harvest *h;
 	const struct join_source *s;
 	struct sm_image *img;
 	struct arena *a;
+	struct named_system systems[SYSTEMS_MAX]; /* by name */
+	uint32_t n_systems;
 	bool full;
 };
+
+/* false: there is no more room, and no use in going on. */
+static bool link_to(struct joining *j, enum sm_assoc a, uint32_t parent, uint32_t child)
+{
+	sm_image_link(j->img, a, parent, child);
+	j->full = j->full || sm_image_full(j->img);
+	return !j->full;
+}
 
 /* ---- making objects ---- */
 
@@ -354,6 +374,10 @@ static void make_system(struct joining *j, struct src_obj *s)
 {
 	if (s->out)
 		return;
+	if (sm_image_count(j->img, SM_SYSTEM) == SYSTEMS_MAX) {
+		harvest_note(j->h, "more than %d systems", SYSTEMS_MAX);
+		return;
+	}
 	struct sm_object *o = add(j, SM_SYSTEM, &s->id, NULL);
 
 	if (!o)
@@ -435,20 +459,54 @@ static void make_systems(struct joining *j)
 	}
 }
 
-/* The system (number + 1) an object belongs to, by its SystemName; 0: none. */
-static uint32_t system_of(struct joining *j, const char *name, size_t n)
+static int cmp_named(const char *a, size_t na, const char *b, size_t nb)
+{
+	int c = memcmp(a, b, na < nb ? na : nb);
+
+	return c ? c : na < nb ? -1 : na > nb;
+}
+
+static int cmp_systems(const void *a, const void *b)
+{
+	const struct named_system *x = a, *y = b;
+	int c = cmp_named(x->name, x->n, y->name, y->n);
+
+	return c ? c : x->num < y->num ? -1 : x->num > y->num;
+}
+
+static void index_systems(struct joining *j)
 {
 	uint32_t count = sm_image_count(j->img, SM_SYSTEM);
 
-	for (uint32_t i = 0; name && i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		const struct cim_value *v =
 			&sm_image_edit(j->img, SM_SYSTEM, i)->v[MSFT_SMSystem_P_Name];
 
-		if (!cim_is_null(v) && v->n == n && memcmp(v->s, name, n) == 0)
-			return i + 1;
+		if (!cim_is_null(v))
+			j->systems[j->n_systems++] = (struct named_system){v->s, v->n, i};
 	}
+	if (j->n_systems)
+		qsort(j->systems, j->n_systems, sizeof(*j->systems), cmp_systems);
+}
+
+/* The system (number + 1) an object belongs to, by its SystemName; 0: none. */
+static uint32_t system_of(struct joining *j, const char *name, size_t n)
+{
+	uint32_t from = 0, to = name ? j->n_systems : 0;
+
+	while (from < to) {
+		uint32_t mid = (from + to) / 2;
+
+		if (cmp_named(j->systems[mid].name, j->systems[mid].n, name, n) < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	if (name && from < j->n_systems &&
+	    cmp_named(j->systems[from].name, j->systems[from].n, name, n) == 0)
+		return j->systems[from].num + 1;
 	/* objects on a controller or on no system in particular belong to the first one */
-	return count ? 1 : 0;
+	return sm_image_count(j->img, SM_SYSTEM) ? 1 : 0;
 }
 
 static uint32_t system_named(struct joining *j, const struct cim_value *name)
@@ -599,35 +657,46 @@ static void caps_masking(struct joining *j, struct sm_object *o, const struct sr
 	    SRC(c, CAPMASK, MaximumMapCount));
 }
 
-/* Which system do these capabilities belong to?  The element that has them names it, either
- * itself or as the system of a service.  0: every system. */
-static uint32_t caps_owner(struct joining *j, const struct src_obj *caps)
+static const enum src_kind caps_kinds[] = {SRC_CAPMASK, SRC_CAPCONF,  SRC_CAPREPL,
+					   SRC_CAPCOPY, SRC_CAPISCSI, SRC_CLIENT};
+
+/* Which system do capabilities belong to?  The element that has them names it, either itself or
+ * as the system of a service: `out` is its number + 1, and 0 means every system. */
+static void find_owners(struct joining *j)
 {
 	if (sm_image_count(j->img, SM_SYSTEM) < 2)
-		return 0;
+		return;
 	EACH (j, ELEMCAP, x) {
+		struct src_obj *caps = NULL;
 		const char *name;
 		size_t n;
 
-		if (find(j, caps->kind, &x->ref[1]) != caps)
+		for (size_t i = 0; i < ARRAY_SIZE(caps_kinds) && !caps; i++)
+			caps = find(j, caps_kinds[i], &x->ref[1]);
+		if (!caps || caps->out)
 			continue;
-		if (ref_key(&x->ref[0], "systemname", &name, &n))
-			return system_of(j, name, n);
-		if (find(j, SRC_SYSTEM, &x->ref[0]) && ref_key(&x->ref[0], "name", &name, &n))
-			return system_of(j, name, n);
+		if (ref_key(&x->ref[0], "systemname", &name, &n) ||
+		    (find(j, SRC_SYSTEM, &x->ref[0]) && ref_key(&x->ref[0], "name", &name, &n)))
+			caps->out = system_of(j, name, n);
 	}
-	return 0;
 }
 
-static void apply_caps(struct joining *j, struct src_obj *c,
+static void apply_caps(struct joining *j, enum src_kind k,
 		       void (*apply)(struct joining *j, struct sm_object *o,
 				     const struct src_obj *c))
 {
-	uint32_t owner = caps_owner(j, c);
+	unsigned of_all = 0;
 
-	for (uint32_t i = 0; i < sm_image_count(j->img, SM_CAPS); i++)
-		if (!owner || owner == i + 1)
-			apply(j, sm_image_edit(j->img, SM_CAPS, i), c);
+	for (struct src_obj *c = harvest_first(j->h, k); c && !j->full; c = c->next) {
+		if (!c->out && of_all++ == SYSTEMS_MAX)
+			harvest_note(j->h, "more than %d %s of no system in particular",
+				     SYSTEMS_MAX, src_kind_info(k)->cls);
+		if (!c->out && of_all > SYSTEMS_MAX)
+			continue;
+		for (uint32_t i = 0; i < sm_image_count(j->img, SM_CAPS); i++)
+			if (!c->out || c->out == i + 1)
+				apply(j, sm_image_edit(j->img, SM_CAPS, i), c);
+	}
 }
 
 static void apply_masking(struct joining *j, struct sm_object *o, const struct src_obj *c)
@@ -711,18 +780,13 @@ static void make_caps(struct joining *j)
 		caps_defaults(j, o);
 		sm_image_link(j->img, SM_SYSTEM_CAPS, s->out - 1, o->num);
 	}
-	EACH (j, CAPMASK, c)
-		apply_caps(j, c, apply_masking);
-	EACH (j, CAPCONF, c)
-		apply_caps(j, c, apply_storage);
-	EACH (j, CAPREPL, c)
-		apply_caps(j, c, apply_replication);
-	EACH (j, CAPCOPY, c)
-		apply_caps(j, c, caps_copies);
-	EACH (j, CAPISCSI, c)
-		apply_caps(j, c, apply_iscsi);
-	EACH (j, CLIENT, c)
-		apply_caps(j, c, apply_hosts);
+	find_owners(j);
+	apply_caps(j, SRC_CAPMASK, apply_masking);
+	apply_caps(j, SRC_CAPCONF, apply_storage);
+	apply_caps(j, SRC_CAPREPL, apply_replication);
+	apply_caps(j, SRC_CAPCOPY, caps_copies);
+	apply_caps(j, SRC_CAPISCSI, apply_iscsi);
+	apply_caps(j, SRC_CLIENT, apply_hosts);
 }
 
 /* ---- endpoints and portals ---- */
@@ -881,7 +945,8 @@ static void make_endpoints(struct joining *j)
 			const struct cim_value *v6 =
 				&p->v[MSFT_SMiSCSIPortalEndpoint_P_IPv6Address];
 
-			sm_image_link(j->img, SM_ENDPOINT_PORTAL, o->num, portal);
+			if (!link_to(j, SM_ENDPOINT_PORTAL, o->num, portal))
+				break;
 			if (cim_is_null(&o->v[MSFT_SMEndpoint_P_Address]))
 				o->v[MSFT_SMEndpoint_P_Address] = cim_is_null(v4) ? *v6 : *v4;
 			uint32_t nic = ports.first[portal_ip[portal]];
@@ -1064,18 +1129,20 @@ static uint16_t volume_status(uint64_t s)
 	}
 }
 
-static void put_volume_status(struct joining *j, struct sm_object *o, const struct cim_value *s)
+/* OperationalStatus where the class has only some of the values. */
+static void put_mapped_status(struct joining *j, struct sm_object *o, int prop,
+			      const struct cim_value *s, uint16_t (*map)(uint64_t))
 {
 	struct cim_value v[32];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; s->kind == CIM_V_ARRAY && i < s->n && n < 32; i++)
 		if (s->a[i].u > 1) /* Unknown and Other say nothing */
-			v[n++] = cim_u16(volume_status(s->a[i].u));
+			v[n++] = cim_u16(map(s->a[i].u));
 	struct cim_value list = cim_array(CIM_UINT16, v, n);
 
 	if (n)
-		put(j, o, MSFT_SMStorageVolume_P_OperationalStatus, &list);
+		put(j, o, prop, &list);
 }
 
 enum { NF_NAA = 9, NF_VPD83NAA6 = 2, NF_VPD83NAA5 = 3, NN_VPD83_TYPE3 = 2 };
@@ -1151,7 +1218,7 @@ static void make_volume(struct joining *j, struct src_obj *v)
 	put_u16(o, MSFT_SMStorageVolume_P_ExtentStripeLength, SRC(v, VOLUME, ExtentStripeLength));
 	put_name_of(j, o, MSFT_SMStorageVolume_P_AccessDescription, SRC(v, VOLUME, Access),
 		    accesses, ARRAY_SIZE(accesses));
-	put_volume_status(j, o, status);
+	put_mapped_status(j, o, MSFT_SMStorageVolume_P_OperationalStatus, status, volume_status);
 	if (said->kind == CIM_V_ARRAY && said->n)
 		put_text(j, o, MSFT_SMStorageVolume_P_StatusDescription, text(&said->a[0]));
 	else
@@ -1327,7 +1394,8 @@ static void make_pools(struct joining *j)
 		MULTI_EACH (&settings, y->num, i) {
 			struct sm_object *s = sm_image_edit(j->img, SM_SETTING, settings.to[i - 1]);
 
-			sm_image_link(j->img, SM_POOL_SETTING, o->num, s->num);
+			if (!link_to(j, SM_POOL_SETTING, o->num, s->num))
+				break;
 			if (cim_is_null(&o->v[MSFT_SMPool_P_DefaultSettingName]))
 				o->v[MSFT_SMPool_P_DefaultSettingName] =
 					s->v[MSFT_SMPoolSetting_P_DisplayName];
@@ -1363,6 +1431,142 @@ static void make_pools(struct joining *j)
 	multi_done(&settings);
 	free(hosted);
 	free(capable);
+}
+
+/* ---- disk drives ---- */
+
+/* CIM_DiskDrive.OperationalStatus has more values than MSFT_SMDiskDrive's. */
+static uint16_t disk_status(uint64_t s)
+{
+	switch (s) {
+	case 2:
+	case 5:
+	case 6:
+	case 8:
+	case 9:
+	case 10:
+		return (uint16_t)s;
+	case 11: /* in service, completed, power mode: it works */
+	case 17:
+	case 18:
+		return 2;
+	case 3: /* degraded, stressed */
+	case 4:
+		return 5;
+	case 15:
+		return 10;
+	default:
+		return 6;
+	}
+}
+
+static void make_disk(struct joining *j, struct src_obj *d)
+{
+	struct sm_object *o = add(j, SM_DISK, &d->id, NULL);
+
+	if (!o)
+		return;
+	const struct cim_value *status = SRC(d, DISK, OperationalStatus);
+	const struct cim_value *said = SRC(d, DISK, StatusDescriptions);
+	const struct cim_value *rpm = SRC(d, DISK, RPM);
+
+	d->out = o->num + 1;
+	set_ident(j, SM_DISK, o, text(SRC(d, DISK, DeviceID)));
+	put(j, o, MSFT_SMDiskDrive_P_DeviceId, SRC(d, DISK, DeviceID));
+	put(j, o, MSFT_SMDiskDrive_P_DisplayName, SRC(d, DISK, ElementName));
+#define COPY(n) put(j, o, MSFT_SMDiskDrive_P_##n, SRC(d, DISK, n))
+	COPY(Name);
+	COPY(SystemName);
+	COPY(Description);
+	COPY(DiskType);
+	COPY(Encryption);
+	COPY(CompressionMethod);
+#undef COPY
+	if (!cim_is_null(rpm))
+		o->v[MSFT_SMDiskDrive_P_SpindleSpeed] = cim_u64(rpm->u);
+	put_mapped_status(j, o, MSFT_SMDiskDrive_P_OperationalStatus, status, disk_status);
+	if (said->kind == CIM_V_ARRAY && said->n)
+		put_text(j, o, MSFT_SMDiskDrive_P_StatusDescription, text(&said->a[0]));
+	else
+		put_status_text(j, o, MSFT_SMDiskDrive_P_StatusDescription,
+				&o->v[MSFT_SMDiskDrive_P_OperationalStatus]);
+	put_health(j, o, MSFT_SMDiskDrive_P_HealthStatus,
+		   MSFT_SMDiskDrive_P_HealthStatusDescription, status);
+}
+
+/* blocks * size; what doesn't fit isn't known. */
+static void put_size(struct sm_object *o, int prop, const struct cim_value *blocks,
+		     const struct cim_value *size)
+{
+	uint64_t bytes;
+
+	if (!cim_is_null(blocks) && !cim_is_null(size) &&
+	    !__builtin_mul_overflow(blocks->u, size->u, &bytes))
+		o->v[prop] = cim_u64(bytes);
+}
+
+/* The medium of a drive, of which there is one; a second one is another drive's mistake. */
+static void disk_medium(struct sm_object *o, const struct src_obj *x)
+{
+	const struct cim_value *size = SRC(x, EXTENT, BlockSize);
+
+	if (!cim_is_null(&o->v[MSFT_SMDiskDrive_P_BytesPerLogicalSector]))
+		return;
+	o->v[MSFT_SMDiskDrive_P_BytesPerLogicalSector] = *size;
+	put_size(o, MSFT_SMDiskDrive_P_TotalSize, SRC(x, EXTENT, NumberOfBlocks), size);
+	put_size(o, MSFT_SMDiskDrive_P_AllocatedSize, SRC(x, EXTENT, ConsumableBlocks), size);
+}
+
+static void make_disks(struct joining *j)
+{
+	struct multi places = multi_of(harvest_count(j->h, SRC_PACKAGE)); /* drives of a package */
+	struct src_obj *x, *y;
+
+	EACH (j, DISK, d)
+		make_disk(j, d);
+	EACH (j, MEDIA, l) {
+		if (!ends(j, l, SRC_DISK, SRC_EXTENT, &x, &y)) {
+			dangling(j, l);
+			continue;
+		}
+		if (!x->out)
+			continue;
+		y->out = x->out; /* what is made of the extent is made of the drive */
+		disk_medium(sm_image_edit(j->img, SM_DISK, x->out - 1), y);
+	}
+	EACH (j, COMPONENT, l) /* other things have components, too */
+		if (ends(j, l, SRC_POOL, SRC_EXTENT, &x, &y) && x->out && y->out)
+			sm_image_link(j->img, SM_DISK_POOL, y->out - 1, x->out - 1);
+	EACH (j, REALIZES, l) {
+		if (!ends(j, l, SRC_PACKAGE, SRC_DISK, &x, &y) || !y->out)
+			continue;
+		struct sm_object *o = sm_image_edit(j->img, SM_DISK, y->out - 1);
+
+		put(j, o, MSFT_SMDiskDrive_P_Manufacturer, SRC(x, PACKAGE, Manufacturer));
+		put(j, o, MSFT_SMDiskDrive_P_Model, SRC(x, PACKAGE, Model));
+		/* the page names Model as the source of SerialNumber, which can't be meant */
+		put(j, o, MSFT_SMDiskDrive_P_SerialNumber, SRC(x, PACKAGE, SerialNumber));
+		put(j, o, MSFT_SMDiskDrive_P_PartNumber, SRC(x, PACKAGE, PartNumber));
+		multi_add(&places, x->num, o->num);
+	}
+	EACH (j, DEVSW, l) {
+		if (!ends(j, l, SRC_SW, SRC_DISK, &x, &y) || !y->out)
+			continue;
+		struct sm_object *o = sm_image_edit(j->img, SM_DISK, y->out - 1);
+
+		put(j, o, MSFT_SMDiskDrive_P_FirmwareVersion, SRC(x, SW, VersionString));
+		put(j, o, MSFT_SMDiskDrive_P_SoftwareVersion, SRC(x, SW, VersionString));
+	}
+	EACH (j, PLACED, l) {
+		if (!ends(j, l, SRC_PACKAGE, SRC_LOCATION, &x, &y))
+			continue;
+		MULTI_EACH (&places, x->num, i)
+			put(j, sm_image_edit(j->img, SM_DISK, places.to[i - 1]),
+			    MSFT_SMDiskDrive_P_PhysicalLocation,
+			    SRC(y, LOCATION, PhysicalPosition));
+		places.first[x->num] = 0; /* a package is in one place */
+	}
+	multi_done(&places);
 }
 
 /* ---- masking ---- */
@@ -1449,7 +1653,8 @@ static void make_groups(struct joining *j)
 	EACH (j, AUTHSUBJ, l)
 		if (ends(j, l, SRC_PRIV, SRC_HWID, &x, &y) && y->out)
 			MULTI_EACH (&views, x->num, i)
-				sm_image_link(j->img, SM_GROUP_HWID, views.to[i - 1], y->out - 1);
+				if (!link_to(j, SM_GROUP_HWID, views.to[i - 1], y->out - 1))
+					break;
 	multi_done(&views);
 }
 
@@ -1551,20 +1756,22 @@ int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm
 
 	make_provider(&j);
 	make_systems(&j);
+	index_systems(&j);
 	make_caps(&j);
 	make_endpoints(&j);
 	make_protocol_endpoints(&j);
 	make_pools(&j);
 	make_copies(&j);
+	make_disks(&j);
 	make_hwids(&j);
 	make_groups(&j);
 	make_jobs(&j);
-	static const enum sm_kind named[] = {SM_SYSTEM, SM_ENDPOINT, SM_PORTAL,  SM_GROUP,
-					     SM_HWID,   SM_POOL,     SM_SETTING, SM_VOLUME};
+	static const enum sm_kind named[] = {SM_SYSTEM, SM_ENDPOINT, SM_PORTAL, SM_GROUP, SM_HWID,
+					     SM_POOL,   SM_SETTING,  SM_VOLUME, SM_DISK};
 
 	for (size_t i = 0; i < ARRAY_SIZE(named) && !j.full; i++)
 		unique_idents(&j, named[i]);
-	if (j.full)
+	if (j.full || sm_image_full(img))
 		return err_set(e, -E2BIG, "the provider's objects need more memory than allowed");
 	int r = sm_image_finish(img, e);
 

@@ -271,7 +271,7 @@ static enum cim_status partial_discovery(struct prov_call *call)
 			      "targetObjectClassType must be 0 to 16", NULL);
 	if (type && !scope_type_name((uint32_t)type))
 		return answer(call, &d, RET_FAILED, "partialDiscoveryType",
-			      "fabrics and disk drives are not discovered here", NULL);
+			      "fabrics are not discovered here", NULL);
 	if (target) { /* an ObjectId begins with its provider's name */
 		slot = sm_view_slot(v, target, strcspn(target, ":"));
 		int is = slot ? target_type_of(slot, target) : -1;

@@ -170,6 +170,26 @@ static bool has_fibre_channel(const struct pass *p)
 	return false;
 }
 
+/* Is a class worth asking for, after what has been said so far? */
+static bool worth(const struct pass *p, enum src_kind k, bool fibre_channel)
+{
+	switch (k) {
+	case SRC_PEP:
+	case SRC_ACTIVE:
+		return fibre_channel;
+	case SRC_MEDIA:
+	case SRC_EXTENT:
+	case SRC_COMPONENT:
+	case SRC_REALIZES:
+	case SRC_DEVSW:
+	case SRC_LOCATION:
+	case SRC_PLACED: /* what there is to know of disk drives */
+		return harvest_count(p->h, SRC_DISK);
+	default:
+		return true;
+	}
+}
+
 int pass_run(const struct talk_ops *ops, void *conn, const char *interop,
 	     const struct sm_scope *scope, bool lean, struct harvest *h,
 	     void (*progress)(void *ctx, unsigned done, unsigned total), void *ctx,
@@ -215,7 +235,7 @@ int pass_run(const struct talk_ops *ops, void *conn, const char *interop,
 			if (ki->where != SRC_IMPL)
 				continue;
 			if (scope_reads(scope, (enum src_kind)k) &&
-			    (fibre_channel || (k != SRC_PEP && k != SRC_ACTIVE))) {
+			    worth(&p, (enum src_kind)k, fibre_channel)) {
 				r = read_kind(&p, spaces[i], (enum src_kind)k, e);
 				if (r < 0)
 					return r;

@@ -7,7 +7,7 @@
 /* The level at which each kind of object is complete. */
 static const uint8_t kind_levels[SM_N_KINDS] = {
 	[SM_ENDPOINT] = 1, [SM_PORTAL] = 1, [SM_PROTOCOL] = 1, [SM_HWID] = 1, [SM_POOL] = 1,
-	[SM_SETTING] = 1,  [SM_GROUP] = 2,  [SM_VOLUME] = 2,   [SM_JOB] = 2,
+	[SM_SETTING] = 1,  [SM_GROUP] = 2,  [SM_VOLUME] = 2,   [SM_JOB] = 2,  [SM_DISK] = 3,
 };
 
 void scope_of_level(uint32_t level, struct sm_scope *ret)
@@ -59,6 +59,10 @@ static const struct {
 	       {SYSTEMS | S(CTRL) | S(UNIT) | S(SAPAVAIL) | S(PRIV) | S(AUTHTGT) | S(AUTHSUBJ) |
 			S(EP) | S(VOLUME) | S(HWID),
 		K(GROUP), A(SYSTEM_GROUP) | A(GROUP_ENDPOINT) | A(GROUP_VOLUME) | A(GROUP_HWID)}},
+	[14] = {"MSFT_SMDiskDrive", SM_DISK,
+		{SYSTEMS | S(DISK) | S(MEDIA) | S(EXTENT) | S(COMPONENT) | S(REALIZES) |
+			 S(PACKAGE) | S(DEVSW) | S(SW) | S(LOCATION) | S(PLACED) | S(POOL),
+		 K(DISK), A(DISK_POOL)}},
 	[15] = {"MSFT_SMProvider", SM_PROVIDER,
 		{S(PROFILE) | S(MANAGER) | S(COMM) | S(NS) | S(ISW) | S(ESW), K(PROVIDER) | K(WBEM),
 		 0}},

@@ -28,12 +28,11 @@ static inline bool scope_reads(const struct sm_scope *s, enum src_kind k)
 	return s->src >> k & 1;
 }
 
-/* discoveryLevel: 0 system, 1 and pools, endpoints, initiators, 2 and volumes, groups; 3 is 2
- * with disk drives, which are not shown. */
+/* discoveryLevel: 0 system, 1 and pools, endpoints, initiators, 2 and volumes, groups, 3 and disk
+ * drives. */
 void scope_of_level(uint32_t level, struct sm_scope *ret);
 
-/* partialDiscoveryType, but SCOPE_FULL.  false: there are no such objects here (fabric, disk
- * drives). */
+/* partialDiscoveryType, but SCOPE_FULL.  false: there are no such objects here (fabric). */
 bool scope_of_type(uint32_t type, struct sm_scope *ret);
 /* "MSFT_SMPool"; NULL: as above. */
 const char *scope_type_name(uint32_t type);

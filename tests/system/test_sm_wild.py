@@ -387,6 +387,70 @@ def copies_that_are_nonsense_cost_nothing_but_themselves():
     remove(p.url)
 
 
+@test
+def disk_drives_are_shown_with_the_pools_that_they_are_in():
+    p = replay.Provider()
+    pool = name_of(next(i for i in items(p, NS, "CIM_StoragePool") if "Primordial<" in i))
+    disks, extents, packs, media, parts, real, soft, placed = [], [], [], [], [], [], [], []
+    fw, firmware = named("TST_Software", {"InstanceID": "fw"}, prop("VersionString", "4.2"))
+    bay, place = named("TST_Location", {"Name": "bay 1", "PhysicalPosition": "shelf 1, bay 1"})
+    for n in "12":
+        d, disk = named("TST_Disk", {"DeviceID": "disk" + n, "SystemName": "array1"},
+                        prop("ElementName", "Disk " + n) + prop("DiskType", 3, "uint16") +
+                        '<PROPERTY.ARRAY NAME="OperationalStatus" TYPE="uint16"><VALUE.ARRAY>'
+                        "<VALUE>2</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>")
+        e, extent = named("TST_Extent", {"DeviceID": "extent" + n}, prop("BlockSize", 4096, "uint64") +
+                          prop("NumberOfBlocks", 1000, "uint64"))
+        k, pack = named("TST_Package", {"Tag": "package" + n}, prop("Manufacturer", "Example") +
+                        prop("Model", "D" + n) + prop("SerialNumber", "000" + n))
+        disks.append(disk), extents.append(extent), packs.append(pack)
+        media.append(tied("TST_Media", "Antecedent", d, "Dependent", e))
+        parts.append(tied("TST_Component", "GroupComponent", pool, "PartComponent", e))
+        real.append(tied("TST_Realizes", "Antecedent", k, "Dependent", d))
+        soft.append(tied("TST_Runs", "Antecedent", fw, "Dependent", d))
+        placed.append(tied("TST_At", "Element", k, "PhysicalLocation", bay))
+    media.append(media[0].replace("disk1", "disk7"))
+    for cls, what in (("CIM_DiskDrive", disks), ("CIM_MediaPresent", media), ("CIM_Realizes", real),
+                      ("CIM_StorageExtent", extents), ("CIM_AssociatedComponentExtent", parts),
+                      ("CIM_PhysicalPackage", packs), ("CIM_SoftwareIdentity", [firmware]),
+                      ("CIM_ElementSoftwareIdentity", soft), ("CIM_Location", [place]),
+                      ("CIM_PhysicalElementLocation", placed)):
+        say(p, NS, cls, what)
+    discover(p.url, discoveryLevel=2)
+    check(c.enum("MSFT_SMDiskDrive"), [], "level 2 is all but disk drives")
+    discover(p.url, discoveryLevel=3)
+    drives = sorted(c.enum("MSFT_SMDiskDrive"), key=lambda d: d["DeviceId"])
+    check([[d[k] for k in ("Identifier", "DisplayName", "Manufacturer", "Model", "SerialNumber",
+                           "FirmwareVersion", "PhysicalLocation", "TotalSize", "DiskType",
+                           "BytesPerLogicalSector", "HealthStatusDescription", "OperationalStatus",
+                           "BusType", "IsSpare")]
+           for d in drives],
+          [["disk" + n, "Disk " + n, "Example", "D" + n, "000" + n, "4.2", "shelf 1, bay 1", 4096000,
+            3, 4096, "Healthy", [2], None, None] for n in "12"])
+    primordial = next(x for x in of(p.url, "MSFT_SMPool") if x["Primordial"])
+    cls = "MSFT_SMDiskDriveToPool"
+    check({(l["Parent"], l["Child"]) for l in c.enum(cls)},
+          {(d.path, primordial.path) for d in drives})
+    for d in drives:
+        check(dict(c.get(d.path)), dict(d))
+        check(c.walk("AssociatorNames", d.path, ns=SM, AssocClass=cls, Role="Parent",
+                     ResultRole="Child"), [primordial.path])
+    check(set(c.walk("AssociatorNames", primordial.path, ns=SM, AssocClass=cls, Role="Child")),
+          {d.path for d in drives})
+    check("CIM_MediaPresent leads" in status(p.url), True, status(p.url))
+    # a part of it again, and by the name of one
+    change(p, NS, "CIM_DiskDrive", "Disk 1", "Disk one")
+    r, out = c.invoke(service, "PartialDiscovery", targetObjectId=drives[0]["ObjectId"])
+    check((r, ended(out)["JobState"]), (4096, 7))
+    check(sorted(d["DisplayName"] for d in c.enum("MSFT_SMDiskDrive")), ["Disk 2", "Disk one"])
+    # gone, and marked
+    p.mode = "down"
+    check(discover(p.url, ok=False)["JobState"], 10)
+    d = c.enum("MSFT_SMDiskDrive")[0]
+    check((d["HealthStatus"], "last seen" in d["StatusDescription"]), (1, True))
+    remove(p.url)
+
+
 def at_address(addr, **kw):
     real, smi.loopback = smi.loopback, lambda: addr
     try:

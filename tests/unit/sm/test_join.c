@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "gen/sm.h"
 #include "gen/sm_block.h"
 #include "gen/sm_masking.h"
@@ -602,6 +603,156 @@ TEST(a_provider_that_says_too_much_is_cut_off)
 		r = say(small, SRC_IP, path, "IPv4Address=10.0.0.1", NULL);
 	}
 	CHECK_INT(r, -E2BIG);
+}
+
+/* What a few objects say can be multiplied; the work and the memory are bounded all the same. */
+TEST(few_objects_that_make_very_many_links_are_refused)
+{
+	/* as many as there is room for are no fault */
+	static const struct {
+		size_t bytes;
+		int want;
+	} rows[] = {
+		{64 << 20, -E2BIG},
+                {1 << 30,  0     }
+        };
+
+	for (size_t x = 0; x < ARRAY_SIZE(rows); x++) {
+		AUTO(harvest) h = array();
+		AUTO(sm_image) img = NULL;
+		struct join_source s = source;
+		struct err e = {0};
+		char a[100];
+
+		scope_of_level(3, &s.scope);
+		say(h, SRC_PRIV, "T_Priv.InstanceID=\"all\"", NULL);
+		for (int i = 0; i < 1300; i++) {
+			snprintf(a, sizeof(a), "T_Ctrl.DeviceID=\"%d\"", i);
+			say(h, SRC_CTRL, a, "NameFormat=1", NULL);
+			tie(h, SRC_AUTHTGT, "Privilege", "T_Priv.InstanceID=\"all\"",
+			    "TargetElement", a);
+			snprintf(a, sizeof(a), "T_Hw.InstanceID=\"%d\"", i);
+			say(h, SRC_HWID, a, "IDType=5", NULL);
+			tie(h, SRC_AUTHSUBJ, "Privilege", "T_Priv.InstanceID=\"all\"",
+			    "PrivilegedElement", a);
+		}
+		CHECK_INT(join(h, &s, rows[x].bytes, &img, &e), rows[x].want);
+		if (img)
+			CHECK_INT(sm_image_n_links(img, SM_GROUP_HWID), 1300 * 1300);
+		else
+			CHECK(strstr(e.text, "more memory than allowed") != NULL);
+	}
+}
+
+TEST(systems_and_capabilities_without_end_cost_no_more_than_there_is_of_them)
+{
+	AUTO(harvest) h = harvest_new(256 << 20, 500000);
+	uint64_t start = clock_mono_ns();
+	const char *notes;
+	char a[100], b[100];
+
+	for (int i = 0; i < 20000; i++) {
+		snprintf(a, sizeof(a), "T_System.Name=\"s%d\"", i);
+		snprintf(b, sizeof(b), "Name=s%d", i);
+		say(h, SRC_SYSTEM, a, b, "Dedicated[]=3", NULL);
+		snprintf(b, sizeof(b), "T_Cap.InstanceID=\"%d\"", i);
+		say(h, SRC_CAPISCSI, b, "iSCSIProtocolEndpointCreationSupported=true", NULL);
+		if (i % 2)
+			tie(h, SRC_ELEMCAP, "ManagedElement", a, "Capabilities", b);
+		snprintf(b, sizeof(b), "SystemName=s%d", i);
+		snprintf(a, sizeof(a), "T_EP.Name=\"%d\"", i);
+		say(h, SRC_EP, a, b, NULL);
+	}
+	AUTO(sm_image) img = joined(h);
+
+	printf("# %llu ms\n", (unsigned long long)(clock_mono_ns() - start) / 1000000);
+	CHECK_INT(sm_image_count(img, SM_SYSTEM), 1000);
+	CHECK_INT(sm_image_n_links(img, SM_SYSTEM_ENDPOINT), 20000);
+	CHECK_STR(str(img, SM_SYSTEM, 999, MSFT_SMSystem_P_Name), "s999");
+	CHECK_INT(
+		get(img, SM_CAPS, 999, MSFT_SMSystemCapabilities_P_iSCSITargetEndpointCreation)->u,
+		2);
+	struct sm_link l;
+
+	CHECK(sm_image_walk(img, SM_SYSTEM_ENDPOINT, 1, 777, 0, &l));
+	CHECK_INT(l.end[0], 777);
+	CHECK(harvest_notes(h, &notes) > 1);
+	CHECK(strstr(notes, "more than 1000 systems") != NULL);
+}
+
+#define DISK(n)   "T_Disk." SYS ",CreationClassName=\"T_Disk\",DeviceID=\"" n "\""
+#define EXTENT(n) "T_Ext." SYS ",CreationClassName=\"T_Ext\",DeviceID=\"" n "\""
+#define PACK(n)   "T_Pack.CreationClassName=\"T_Pack\",Tag=\"" n "\""
+
+TEST(a_disk_drive_is_told_by_its_medium_its_package_its_software_and_its_place)
+{
+	AUTO(harvest) h = array();
+
+	say(h, SRC_DISK, DISK("d1"), "SystemName=array1", "DeviceID=d1", "Name=5000c500",
+	    "ElementName=Disk 1", "Description=a disk", "OperationalStatus[]=2", "RPM=7200",
+	    "DiskType=2", "Encryption=1", "CompressionMethod=none", NULL);
+	say(h, SRC_DISK, DISK("d2"), "DeviceID=d2", "OperationalStatus[]=3,15,13",
+	    "StatusDescriptions[]=worn", NULL);
+	say(h, SRC_EXTENT, EXTENT("e1"), "BlockSize=512", "NumberOfBlocks=2048",
+	    "ConsumableBlocks=1024", NULL);
+	say(h, SRC_EXTENT, EXTENT("e2"), "BlockSize=18446744073709551615", "NumberOfBlocks=2",
+	    NULL);
+	say(h, SRC_EXTENT, EXTENT("of no drive"), "BlockSize=512", NULL);
+	say(h, SRC_POOL, POOL("prim"), "Primordial=true", NULL);
+	say(h, SRC_PACKAGE, PACK("p1"), "Manufacturer=Example", "Model=X", "SerialNumber=0815",
+	    "PartNumber=17", NULL);
+	say(h, SRC_SW, "T_Sw.InstanceID=\"fw\"", "VersionString=1.2", NULL);
+	say(h, SRC_LOCATION, "T_Loc.Name=\"bay\",PhysicalPosition=\"shelf 1\"", NULL);
+	tie(h, SRC_MEDIA, "Antecedent", DISK("d1"), "Dependent", EXTENT("e1"));
+	tie(h, SRC_MEDIA, "Antecedent", DISK("d2"), "Dependent", EXTENT("e2"));
+	tie(h, SRC_MEDIA, "Antecedent", DISK("d1"), "Dependent", EXTENT("gone"));
+	tie(h, SRC_COMPONENT, "GroupComponent", POOL("prim"), "PartComponent", EXTENT("e1"));
+	tie(h, SRC_COMPONENT, "GroupComponent", POOL("prim"), "PartComponent", EXTENT("e2"));
+	tie(h, SRC_COMPONENT, "GroupComponent", POOL("prim"), "PartComponent",
+	    EXTENT("of no drive"));
+	tie(h, SRC_REALIZES, "Antecedent", PACK("p1"), "Dependent", DISK("d1"));
+	tie(h, SRC_DEVSW, "Antecedent", "T_Sw.InstanceID=\"fw\"", "Dependent", DISK("d1"));
+	tie(h, SRC_PLACED, "Element", PACK("p1"), "PhysicalLocation",
+	    "T_Loc.Name=\"bay\",PhysicalPosition=\"shelf 1\"");
+	AUTO(sm_image) img = joined(h);
+
+	CHECK_INT(sm_image_count(img, SM_DISK), 2);
+	CHECK_INT(sm_image_n_links(img, SM_DISK_POOL), 2);
+#define IS(p, want) CHECK_STR(str(img, SM_DISK, 0, MSFT_SMDiskDrive_P_##p), want)
+#define NUM(i, p)   get(img, SM_DISK, i, MSFT_SMDiskDrive_P_##p)
+	IS(Identifier, "d1");
+	IS(DeviceId, "d1");
+	IS(Name, "5000c500");
+	IS(SystemName, "array1");
+	IS(DisplayName, "Disk 1");
+	IS(Description, "a disk");
+	IS(Manufacturer, "Example");
+	IS(Model, "X");
+	IS(SerialNumber, "0815");
+	IS(PartNumber, "17");
+	IS(FirmwareVersion, "1.2");
+	IS(SoftwareVersion, "1.2");
+	IS(PhysicalLocation, "shelf 1");
+	IS(StatusDescription, "OK");
+	IS(CompressionMethod, "none");
+	CHECK_INT(NUM(0, TotalSize)->u, 1048576);
+	CHECK_INT(NUM(0, AllocatedSize)->u, 524288);
+	CHECK_INT(NUM(0, BytesPerLogicalSector)->u, 512);
+	CHECK_INT(NUM(0, SpindleSpeed)->u, 7200);
+	CHECK_INT(NUM(0, DiskType)->u, 2);
+	CHECK_INT(NUM(0, Encryption)->u, 1);
+	CHECK_INT(NUM(0, HealthStatus)->u, 0);
+	CHECK_INT(NUM(0, OperationalStatus)->a[0].u, 2);
+	/* only values that the class has; a product that doesn't fit is no size */
+	CHECK_INT(NUM(1, OperationalStatus)->a[0].u, 5);
+	CHECK_INT(NUM(1, OperationalStatus)->a[1].u, 10);
+	CHECK_INT(NUM(1, OperationalStatus)->a[2].u, 6);
+	CHECK_INT(NUM(1, HealthStatus)->u, 2);
+	CHECK_STR(str(img, SM_DISK, 1, MSFT_SMDiskDrive_P_StatusDescription), "worn");
+	CHECK(cim_is_null(NUM(1, TotalSize)));
+	CHECK(cim_is_null(NUM(1, SpindleSpeed)));
+#undef NUM
+#undef IS
 }
 
 TEST(an_empty_harvest_still_shows_the_provider)
