@@ -12,6 +12,8 @@ KERNEL_KEYS = [
     ("FirstBurstLength", "65536"), ("DefaultTime2Wait", "2"), ("DefaultTime2Retain", "0"),
     ("MaxOutstandingR2T", "1"), ("DataPDUInOrder", "Yes"), ("DataSequenceInOrder", "Yes"),
     ("ErrorRecoveryLevel", "0"), ("IFMarker", "No"), ("OFMarker", "No")]
+# Without the last it counts 0 bytes as what we can take, and says "to be continued" for ever.
+DISCOVERY_KEYS = ("HeaderDigest", "DataDigest", "MaxRecvDataSegmentLength")
 KERNEL = os.environ.get("SMISCSI_ENGINE") == "lio"
 NONE = 0xFFFFFFFF
 (NOP_OUT, SCSI_CMD, TMF, LOGIN, TEXT, DATA_OUT, LOGOUT, SNACK) = (0, 1, 2, 3, 4, 5, 6, 0x10)
@@ -170,7 +172,8 @@ class Connection:
         """Straight to the operational stage and through it."""
         # The kernel offers each key that we do not, and goes no further until it has an answer.
         given = {k for k, _ in keys}
-        offer = [k for k in KERNEL_KEYS[:2 if discovery else None] if KERNEL and k[0] not in given]
+        offer = [k for k in KERNEL_KEYS if KERNEL and k[0] not in given and
+                 not (discovery and k[0] not in DISCOVERY_KEYS)]
         p = self.login_pdu(self.names(target, discovery) + [*keys, *offer], 0x87)
         assert p.flags & 0x83 == 0x83, f"flags {p.flags:#x}"
         return self.logged_in(p)
@@ -285,6 +288,7 @@ class Connection:
             return None
         while p.flags & 0x40:
             p = self.text([], ttt=p.ttt, itt=p.itt)
+            assert p.data, "more was promised and nothing came"
             data += p.data
         found = []
         for k, v in text_keys(data):
