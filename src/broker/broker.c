@@ -328,7 +328,10 @@ struct broker *broker_new(const struct broker_config *c, struct err *e)
 	l->pull_max_objects = l->pull_max_objects ? l->pull_max_objects : 10000;
 	l->pull_timeout_s = l->pull_timeout_s ? l->pull_timeout_s : 30;
 	l->pull_timeout_max_s = l->pull_timeout_max_s ? l->pull_timeout_max_s : 900;
-	l->query_bytes = l->query_bytes ? l->query_bytes : QUERY_BYTES_DEFAULT;
+	l->query_bytes = l->query_bytes ? l->query_bytes : 65536;
+	l->query = l->query.depth ? l->query : query_limits_usual;
+	l->context_bytes = l->context_bytes ? l->context_bytes : 4 << 20;
+	l->write_bytes = l->write_bytes ? l->write_bytes : 16 << 20;
 	(void)pthread_mutex_init(&b->lock, NULL);
 	if (make_tables(b, e) < 0) {
 		broker_free(b);

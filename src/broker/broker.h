@@ -13,17 +13,21 @@
 #pragma once
 
 #include "broker/provider.h"
+#include "broker/query.h"
 
 struct broker;
 struct broker_op;
 
-struct broker_limits {
+struct broker_limits { /* 0: the default */
 	uint32_t contexts;            /* open pull contexts in all; default 200 */
 	uint32_t contexts_per_user;   /* default 50 */
 	uint32_t pull_max_objects;    /* most objects of one Open/Pull; default 10000 */
 	uint32_t pull_timeout_s;      /* when the client names none; default 30 */
 	uint32_t pull_timeout_max_s;  /* default 900; 0 (never) is refused */
 	uint32_t query_bytes;         /* longest query text; default 65536 */
+	struct query_limits query;    /* all 0: query_limits_usual */
+	size_t context_bytes;         /* what an open enumeration may remember; default 4 MiB */
+	size_t write_bytes;           /* inputs and outputs of one change; default 16 MiB */
 };
 
 struct broker_alias {

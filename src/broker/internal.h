@@ -28,9 +28,6 @@ enum {
 	MODULES_MAX = 16,
 	KEYS_MAX = 16,              /* keys of one class */
 	ITEM_ARENA_MAX = 8 << 20,   /* one object of a listing */
-	WRITE_ARENA_MAX = 16 << 20, /* inputs and outputs of one write */
-	PULL_ARENA_MAX = 1 << 20,   /* what an enumeration context remembers */
-	QUERY_BYTES_DEFAULT = 65536,
 };
 
 /* ---- tables ---- */

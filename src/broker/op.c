@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/str.h"
@@ -79,9 +80,14 @@ static enum cim_status parse_query(struct broker_op *op, struct arena *a, enum q
 	if (n > most)
 		return refuse(e, CIM_ERR_INVALID_QUERY, "a query of %zu bytes, allowed %zu", n,
 			      most);
-	if (query_parse(a, lang, op->rq->query, n, ret, &why) < 0)
+	switch (query_parse(a, lang, op->rq->query, n, &op->b->c.limits.query, ret, &why)) {
+	case 0:
+		return CIM_OK;
+	case -ENOMEM: /* an Open says so in its own words */
+		return refuse(e, CIM_ERR_FAILED, "%s", why.text);
+	default:
 		return refuse(e, CIM_ERR_INVALID_QUERY, "%s", why.text);
-	return CIM_OK;
+	}
 }
 
 /* FilterQuery and FilterQueryLanguage of the Opens. */

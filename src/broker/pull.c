@@ -143,7 +143,10 @@ static enum cim_status make_pull(struct broker_op *op, struct pull *p, uint32_t 
 	}
 	s = start_list(op, &p->list, p->arena, e);
 	if (arena_full(p->arena))
-		return refuse(e, CIM_ERR_FAILED, "the request needs more memory than allowed");
+		return refuse(e, CIM_ERR_SERVER_LIMITS_EXCEEDED,
+			      "an open enumeration must not need more than %zu bytes for its "
+			      "filter and property list",
+			      op->b->c.limits.context_bytes);
 	if (s != CIM_OK)
 		return s;
 	p->cls = op->ans.cls;
@@ -161,7 +164,7 @@ enum cim_status op_open_enumeration(struct broker_op *op, struct err *e)
 	if (s != CIM_OK)
 		return s;
 	p = xcalloc(1, sizeof(*p));
-	p->arena = arena_new(PULL_ARENA_MAX);
+	p->arena = arena_new(op->b->c.limits.context_bytes);
 	list_init(&p->list, op->b, p->arena);
 	s = make_pull(op, p, timeout, e);
 	if (s != CIM_OK) {

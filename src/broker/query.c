@@ -7,58 +7,65 @@
 #include "base/str.h"
 #include "broker/query.h"
 
-enum {
-	DEPTH_MAX = 32,  /* parentheses and NOTs inside each other */
-	CHAIN_MAX = 8,   /* names of one chain */
-	NAMES_MAX = 256, /* names that a query mentions */
-	PATTERN_MAX = 256,
-};
+const struct query_limits query_limits_usual = {
+	.depth = 32, .names = 256, .chain = 8, .pattern_bytes = 256};
 
 enum kind { N_AND, N_OR, N_NOT, N_COMPARE, N_TWO, N_IS_NULL, N_LIKE, N_ISA };
 enum compare { C_EQ, C_NE, C_LT, C_LE, C_GT, C_GE };
 enum literal { L_NULL, L_STRING, L_INTEGER, L_REAL, L_BOOLEAN };
 enum truth { NO, YES, UNKNOWN };
 
+/* What a parsed query is made of is kept small: an open enumeration remembers its filter. */
 struct step {
+	const struct step *next;
 	const char *scope; /* CQL's class::name: the class that the instance must be of, or NULL */
 	const char *name;
-	size_t len;
-	int64_t index; /* -1: not indexed, or [*] */
+	uint32_t len;
+	int32_t index; /* -1: not indexed, or [*] */
 };
 
 struct chain {
-	const struct step *step;
-	unsigned n; /* 0: the instance itself */
-	bool any;   /* true of any element of the array */
+	const struct step *step; /* NULL: the instance itself */
+	bool any;                /* true of any element of the array */
 };
 
 struct lit {
 	enum literal kind;
-	const char *s;
-	size_t n;
 	bool negative; /* of an integer whose magnitude is u */
-	uint64_t u;
-	double r;
+	uint32_t n;    /* of s */
+	union {
+		const char *s;
+		uint64_t u;
+		double r;
+	};
 };
 
+enum atom_kind { A_CHAR, A_ANY, A_SET };
+
 struct atom { /* of a pattern: what one character may be, and how often */
-	enum { A_CHAR, A_ANY, A_SET } kind;
+	uint8_t kind;
 	char c;
 	char often; /* 1 once, '*', '+', '?' */
 	bool negated;
+	uint32_t n_set;
 	const char *set; /* pairs from-to */
-	size_t n_set;
+};
+
+struct pattern {
+	const struct atom *atom;
+	size_t n;
 };
 
 struct query_node {
 	enum kind kind;
+	enum compare cmp;
 	struct query_node *child, *next; /* AND, OR: a list of them; NOT: one */
 	struct chain chain;
-	enum compare cmp;
-	struct chain right; /* TWO */
-	struct lit lit;
-	const struct atom *pattern;
-	size_t n_atoms;
+	union {
+		struct chain right; /* TWO */
+		struct lit lit;     /* COMPARE, ISA */
+		struct pattern pattern; /* LIKE */
+	};
 };
 
 bool query_lang_parse(const char *name, enum query_lang *ret)
@@ -89,11 +96,12 @@ struct parser {
 	const char *text, *at, *end;
 	enum query_lang lang;
 	struct query *q;
-	unsigned depth;
-	const char *used[NAMES_MAX];
+	const struct query_limits *limits;
+	uint32_t depth;
+	const char **used;
 	uint32_t n_used;
 	struct err *e;
-	bool bad;
+	bool bad, full;
 	/* the token that is next */
 	enum token tok;
 	const char *start; /* where it stands */
@@ -120,12 +128,18 @@ static void fail(struct parser *p, const char *fmt, ...)
 	(void)err_set(p->e, -EINVAL, "query, at character %td: %s", p->start - p->text + 1, why);
 }
 
+static void no_memory(struct parser *p)
+{
+	p->full = true;
+	fail(p, "it needs more memory than allowed");
+}
+
 static void *get(struct parser *p, size_t n)
 {
 	void *m = arena_zalloc(p->a, n);
 
 	if (!m)
-		fail(p, "it needs more memory than allowed");
+		no_memory(p);
 	return m;
 }
 
@@ -140,40 +154,55 @@ static bool name_char(char c)
 	       (unsigned char)c >= 0x80;
 }
 
+/* The end of the string that begins at p->at, behind its quote; NULL: it has none. */
+static const char *string_end(const struct parser *p)
+{
+	char quote = *p->at;
+
+	for (const char *s = p->at + 1; s < p->end; s++) {
+		if (*s == quote && (s + 1 == p->end || s[1] != quote))
+			return s + 1;
+		s += s + 1 < p->end && (*s == quote || (*s == '\\' && (s[1] == quote || s[1] == '\\')));
+	}
+	return NULL;
+}
+
 /* 'it''s' or 'it\'s', and the same with "...".  In a pattern the escape is the pattern's own
  * business, so a backslash before anything but a quote or a backslash stays. */
 static void lex_string(struct parser *p)
 {
-	char quote = *p->at++, *out = get(p, (size_t)(p->end - p->at) + 1);
+	const char *stop = string_end(p);
+	char quote = *p->at++, *out;
 	size_t n = 0;
 
-	while (out && p->at < p->end) {
+	if (!stop) {
+		fail(p, "a string has no end");
+		return;
+	}
+	out = get(p, (size_t)(stop - p->at));
+	while (out && p->at < stop - 1) {
 		char c = *p->at++;
 
-		if (c == quote && p->at < p->end && *p->at == quote) {
+		if (c == quote) { /* the first of two */
 			p->at++;
-		} else if (c == quote) {
-			out[n] = '\0';
-			p->tok = T_STRING;
-			p->s = out;
-			p->n = n;
-			return;
-		} else if (c == '\\' && p->at < p->end && *p->at == quote) {
+		} else if (c == '\\' && *p->at == quote) {
 			c = *p->at++;
-		} else if (c == '\\' && p->at < p->end && *p->at == '\\') {
+		} else if (c == '\\' && *p->at == '\\') {
 			out[n++] = c; /* halved below, unless it is a pattern */
 			c = *p->at++;
 		}
 		out[n++] = c;
 	}
-	fail(p, "a string has no end");
+	p->at = stop;
+	p->tok = T_STRING;
+	p->s = out;
+	p->n = n;
 }
 
 static void lex_number(struct parser *p)
 {
 	const char *from = p->at;
-	char text[64];
-	char *stop;
+	char *text, *stop;
 
 	p->tok = T_INTEGER;
 	while (p->at < p->end && is_digit(*p->at))
@@ -192,20 +221,19 @@ static void lex_number(struct parser *p)
 			p->at++;
 	}
 	p->n = (size_t)(p->at - from);
-	if (p->n >= sizeof(text)) {
-		fail(p, "a number of %zu characters", p->n);
-		return;
-	}
 	if (p->tok == T_INTEGER) {
 		if (!str_u64(from, p->n, UINT64_MAX, &p->u))
 			fail(p, "the number is too large");
 		return;
 	}
-	memcpy(text, from, p->n);
-	text[p->n] = '\0';
+	text = arena_strndup(p->a, from, p->n);
+	if (!text) {
+		no_memory(p);
+		return;
+	}
 	p->r = strtod(text, &stop);
 	if (*stop || !isfinite(p->r))
-		fail(p, "%s is not a number", text);
+		fail(p, "%.100s is not a number", text);
 }
 
 static void lex_punct(struct parser *p)
@@ -297,7 +325,7 @@ static const char *take_name(struct parser *p, const char *what)
 	}
 	s = arena_strndup(p->a, p->s, p->n);
 	if (!s)
-		fail(p, "it needs more memory than allowed");
+		no_memory(p);
 	next(p);
 	return s;
 }
@@ -309,15 +337,15 @@ static void use(struct parser *p, const char *name)
 	for (uint32_t i = 0; i < p->n_used; i++)
 		if (str_caseeq(p->used[i], name))
 			return;
-	if (p->n_used == NAMES_MAX)
-		fail(p, "more than %d different names", NAMES_MAX);
+	if (p->n_used == p->limits->names)
+		fail(p, "more than %u different names", p->limits->names);
 	else
 		p->used[p->n_used++] = name;
 }
 
-static int64_t take_index(struct parser *p)
+static int32_t take_index(struct parser *p)
 {
-	int64_t i = -1;
+	int32_t i = -1;
 
 	if (!eat_punct(p, "["))
 		return -1;
@@ -326,7 +354,7 @@ static int64_t take_index(struct parser *p)
 	else if (p->tok != T_INTEGER || p->u > INT32_MAX)
 		fail(p, "an array index must be a number");
 	else
-		i = (int64_t)p->u;
+		i = (int32_t)p->u;
 	next(p);
 	if (!eat_punct(p, "]"))
 		fail(p, "] is missing");
@@ -340,44 +368,51 @@ static bool names_source(const struct parser *p, const char *name)
 	       (p->q->alias && str_caseeq(name, p->q->alias));
 }
 
+static struct step *take_step(struct parser *p)
+{
+	struct step *t = get(p, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->name = take_name(p, "a property name");
+	if (!p->bad && eat_punct(p, "::")) {
+		t->scope = t->name;
+		t->name = take_name(p, "a property name");
+	}
+	if (p->bad)
+		return NULL;
+	t->len = (uint32_t)strlen(t->name);
+	t->index = take_index(p);
+	return t;
+}
+
 static void take_chain(struct parser *p, struct chain *ret)
 {
-	struct step steps[CHAIN_MAX], *kept;
-	unsigned n = 0;
+	struct step *first = NULL, *last = NULL;
+	uint32_t n = 0;
 
 	ret->any = eat_word(p, "ANY");
 	do {
-		const char *name = take_name(p, "a property name");
+		struct step *t;
 
-		if (p->bad)
-			return;
-		if (n == CHAIN_MAX) {
-			fail(p, "more than %d names in a chain", CHAIN_MAX);
+		if (n++ == p->limits->chain) {
+			fail(p, "more than %u names in a chain", p->limits->chain);
 			return;
 		}
-		steps[n].scope = NULL;
-		if (eat_punct(p, "::")) {
-			steps[n].scope = name;
-			name = take_name(p, "a property name");
-			if (p->bad)
-				return;
-		}
-		steps[n].name = name;
-		steps[n].len = strlen(name);
-		steps[n++].index = take_index(p);
+		t = take_step(p);
+		if (!t)
+			return;
+		if (last)
+			last->next = t;
+		else
+			first = t;
+		last = t;
 	} while (eat_punct(p, "."));
-	kept = get(p, sizeof(steps));
-	if (!kept)
-		return;
-	memcpy(kept, steps, n * sizeof(*steps));
-	ret->step = kept;
-	ret->n = n;
-	if (names_source(p, steps[0].name) && !steps[0].scope && steps[0].index < 0) {
-		ret->step++;
-		ret->n--;
-	}
-	if (ret->n > 0)
-		use(p, ret->step[0].name);
+	ret->step = first;
+	if (names_source(p, first->name) && !first->scope && first->index < 0)
+		ret->step = first->next;
+	if (ret->step)
+		use(p, ret->step->name);
 }
 
 /* ---- conditions ---- */
@@ -393,10 +428,10 @@ static struct query_node *node(struct parser *p, enum kind kind)
 	return n;
 }
 
-static char *halve(struct parser *p, const char *s, size_t n, size_t *ret_n)
+static char *halve(struct parser *p, const char *s, size_t n, uint32_t *ret_n)
 {
 	char *out = get(p, n + 1);
-	size_t k = 0;
+	uint32_t k = 0;
 
 	for (size_t i = 0; out && i < n; i++) {
 		if (s[i] == '\\' && i + 1 < n && s[i + 1] == '\\')
@@ -459,14 +494,16 @@ static size_t take_atom(struct parser *p, const char *s, size_t n, struct atom *
 		ret->c = s[1];
 		i = 2;
 	} else if (s[0] == '[') {
-		char *set = get(p, 2 * n);
+		const char *end;
+		char *set;
 
 		ret->kind = A_SET;
-		ret->set = set;
 		if (n > 1 && s[1] == '^') {
 			ret->negated = true;
 			i = 2;
 		}
+		end = i < n ? memchr(s + i, ']', n - i) : NULL;
+		ret->set = set = end ? get(p, 2 * (size_t)(end - s)) : NULL;
 		for (; set && i < n && s[i] != ']'; i++) {
 			set[2 * ret->n_set] = set[2 * ret->n_set + 1] = s[i];
 			if (i + 2 < n && s[i + 1] == '-' && s[i + 2] != ']') {
@@ -475,7 +512,7 @@ static size_t take_atom(struct parser *p, const char *s, size_t n, struct atom *
 			}
 			ret->n_set++;
 		}
-		if (i >= n || ret->n_set == 0)
+		if (!end || ret->n_set == 0)
 			fail(p, "a pattern has a [ without its ]");
 		i++;
 	} else if (!sql && strchr("*+?(){}|]", s[0])) {
@@ -494,14 +531,14 @@ static void take_pattern(struct parser *p, struct query_node *ret)
 		fail(p, "LIKE needs a pattern in quotes");
 		return;
 	}
-	if (p->n > PATTERN_MAX) {
-		fail(p, "a pattern of %zu bytes, allowed %d", p->n, PATTERN_MAX);
+	if (p->n > p->limits->pattern_bytes) {
+		fail(p, "a pattern of %zu bytes, allowed %u", p->n, p->limits->pattern_bytes);
 		return;
 	}
 	atoms = get(p, (p->n + 1) * sizeof(*atoms));
 	for (size_t i = 0; atoms && i < p->n && !p->bad;)
-		i += take_atom(p, p->s + i, p->n - i, &atoms[ret->n_atoms++]);
-	ret->pattern = atoms;
+		i += take_atom(p, p->s + i, p->n - i, &atoms[ret->pattern.n++]);
+	ret->pattern.atom = atoms;
 	next(p);
 }
 
@@ -609,8 +646,8 @@ static struct query_node *factor(struct parser *p)
 {
 	struct query_node *n;
 
-	if (p->depth == DEPTH_MAX) {
-		fail(p, "more than %d parentheses and NOTs inside each other", DEPTH_MAX);
+	if (p->depth == p->limits->depth) {
+		fail(p, "more than %u parentheses and NOTs inside each other", p->limits->depth);
 		return NULL;
 	}
 	p->depth++;
@@ -660,6 +697,14 @@ static struct query_node *condition(struct parser *p)
 	return joined(p, N_OR, "OR", conjunction);
 }
 
+/* A query can't name more than half its bytes. */
+static size_t names_most(const struct parser *p)
+{
+	size_t n = (size_t)(p->end - p->text) / 2 + 1;
+
+	return n < p->limits->names ? n : p->limits->names;
+}
+
 /* ---- SELECT ---- */
 
 /* name | name.name | name.* - what the first name means is known only after FROM. */
@@ -675,8 +720,8 @@ static void take_select(struct parser *p, const char *(*ret)[2], uint32_t *n)
 			if (eat_punct(p, "."))
 				b = eat_punct(p, "*") ? "*" : take_name(p, "a property name");
 		}
-		if (*n == NAMES_MAX) {
-			fail(p, "more than %d names", NAMES_MAX);
+		if (*n == p->limits->names) {
+			fail(p, "more than %u names", p->limits->names);
 			return;
 		}
 		ret[*n][0] = a;
@@ -708,12 +753,13 @@ static void bind_select(struct parser *p, const char *const (*names)[2], uint32_
 
 static void statement(struct parser *p)
 {
-	const char *names[NAMES_MAX][2];
+	const char *(*names)[2] = get(p, names_most(p) * sizeof(*names));
 	uint32_t n = 0;
 
 	if (!eat_word(p, "SELECT"))
 		fail(p, "it must begin with SELECT");
-	take_select(p, names, &n);
+	if (names)
+		take_select(p, names, &n);
 	if (!eat_word(p, "FROM"))
 		fail(p, "FROM is missing");
 	p->q->from = take_name(p, "a class name");
@@ -727,17 +773,23 @@ static void statement(struct parser *p)
 }
 
 int query_parse(struct arena *a, enum query_lang lang, const char *text, size_t n,
-		struct query **ret, struct err *e)
+		const struct query_limits *limits, struct query **ret, struct err *e)
 {
-	struct parser p = {.a = a, .text = text, .at = text, .end = text + n, .lang = lang, .e = e};
-	const char **used;
+	struct parser p = {.a = a,
+			   .text = text,
+			   .at = text,
+			   .end = text + n,
+			   .lang = lang,
+			   .limits = limits,
+			   .e = e};
 
 	p.start = text;
 	if (!str_utf8_xml(text, n))
 		return err_set(e, -EINVAL, "query: not text in UTF-8");
 	p.q = get(&p, sizeof(*p.q));
-	if (!p.q)
-		return -EINVAL;
+	p.used = get(&p, names_most(&p) * sizeof(*p.used));
+	if (p.bad)
+		return -ENOMEM;
 	p.q->lang = lang;
 	next(&p);
 	if (lang == QUERY_FQL) {
@@ -748,11 +800,9 @@ int query_parse(struct arena *a, enum query_lang lang, const char *text, size_t 
 	}
 	if (p.tok != T_END)
 		fail(&p, "nothing more may follow");
-	used = get(&p, (p.n_used + 1U) * sizeof(*used));
 	if (p.bad)
-		return -EINVAL;
-	memcpy(used, p.used, p.n_used * sizeof(*used));
-	p.q->used = used;
+		return p.full ? -ENOMEM : -EINVAL;
+	p.q->used = p.used;
 	p.q->n_used = p.n_used;
 	*ret = p.q;
 	return 0;
@@ -890,17 +940,19 @@ static bool may_stay(const struct atom *a)
  * those that belong to it come along. */
 static bool like(const struct query_node *n, const char *s, size_t len)
 {
-	bool on[PATTERN_MAX + 1] = {true}, after[PATTERN_MAX + 1];
-	size_t m = n->n_atoms;
+	bool on[query_pattern_most + 1], after[query_pattern_most + 1];
+	const struct atom *pattern = n->pattern.atom;
+	size_t m = n->pattern.n;
 
+	on[0] = true;
 	for (size_t k = 0; k < m; k++)
-		on[k + 1] = on[k] && may_skip(&n->pattern[k]);
+		on[k + 1] = on[k] && may_skip(&pattern[k]);
 	for (size_t i = 0; i < len; i++) {
 		bool tail = ((unsigned char)s[i] & 0xc0) == 0x80;
 
-		memset(after, 0, sizeof(after));
+		memset(after, 0, m + 1);
 		for (size_t k = 0; k < m; k++) {
-			const struct atom *a = &n->pattern[k];
+			const struct atom *a = &pattern[k];
 
 			if (!on[k] && !(on[k + 1] && may_stay(a)))
 				continue;
@@ -908,12 +960,12 @@ static bool like(const struct query_node *n, const char *s, size_t len)
 				after[k + 1] = true;
 		}
 		for (size_t k = 0; tail && k < m; k++)
-			if (on[k + 1] && n->pattern[k].kind != A_CHAR)
+			if (on[k + 1] && pattern[k].kind != A_CHAR)
 				after[k + 1] = true;
 		for (size_t k = 0; k < m; k++)
-			if (after[k] && may_skip(&n->pattern[k]))
+			if (after[k] && may_skip(&pattern[k]))
 				after[k + 1] = true;
-		memcpy(on, after, sizeof(on));
+		memcpy(on, after, m + 1);
 	}
 	return on[m];
 }
@@ -955,21 +1007,21 @@ static bool follow(const struct chain *c, const struct cim_instance *i, struct c
 {
 	struct cim_value v = cim_object(i);
 
-	for (unsigned k = 0; k < c->n; k++) {
+	for (const struct step *t = c->step; t; t = t->next) {
 		int idx;
 
 		if (v.kind != CIM_V_SCALAR || v.type != CIM_OBJECT || !v.inst->cls)
 			return false;
-		if (c->step[k].scope && !is_a(v.inst->cls, c->step[k].scope))
+		if (t->scope && !is_a(v.inst->cls, t->scope))
 			return false;
-		idx = cim_prop_find(v.inst->cls, c->step[k].name, c->step[k].len);
+		idx = cim_prop_find(v.inst->cls, t->name, t->len);
 		if (idx < 0)
 			return false;
 		v = v.inst->v[idx];
-		if (c->step[k].index >= 0) {
-			if (v.kind != CIM_V_ARRAY || c->step[k].index >= v.n)
+		if (t->index >= 0) {
+			if (v.kind != CIM_V_ARRAY || (uint32_t)t->index >= v.n)
 				return false;
-			v = v.a[c->step[k].index];
+			v = v.a[t->index];
 		}
 	}
 	*ret = v;

@@ -25,6 +25,17 @@
 enum query_lang { QUERY_WQL, QUERY_CQL, QUERY_FQL };
 bool query_lang_parse(const char *name, enum query_lang *ret) MUST_CHECK;
 
+/* Bounds of a query's text; more is refused with a sentence that names the bound. */
+struct query_limits {
+	uint32_t depth;         /* parentheses and NOTs inside each other */
+	uint32_t names;         /* names of a SELECT list, and different properties in all */
+	uint32_t chain;         /* names of one chain */
+	uint32_t pattern_bytes; /* of one LIKE */
+};
+extern const struct query_limits query_limits_usual;
+/* what they may be set to: reading a query recurses depth deep, LIKE takes as much of the stack */
+enum { query_depth_most = 512, query_names_most = 4096, query_pattern_most = 4096 };
+
 struct query_node;
 
 struct query {
@@ -38,8 +49,9 @@ struct query {
 	const struct query_node *where; /* NULL: all */
 };
 
-/* Everything is copied into the arena.  -EINVAL with a sentence that says where. */
+/* Everything is copied into the arena: at most 32 bytes for each of text.  -EINVAL with a sentence
+ * that says where; -ENOMEM: the arena is full. */
 int query_parse(struct arena *a, enum query_lang lang, const char *text, size_t n,
-		struct query **ret, struct err *e) MUST_CHECK;
+		const struct query_limits *limits, struct query **ret, struct err *e) MUST_CHECK;
 /* A property that the instance's class doesn't have is NULL. */
 bool query_match(const struct query *q, const struct cim_instance *i);

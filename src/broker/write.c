@@ -433,7 +433,7 @@ static enum cim_status submit(struct broker_op *op, const struct input *in, bool
 
 	w = xcalloc(1, sizeof(*w));
 	(void)pthread_mutex_init(&w->lock, NULL);
-	w->arena = arena_new(WRITE_ARENA_MAX);
+	w->arena = arena_new(op->b->c.limits.write_bytes);
 	w->b = op->b;
 	if (!copy_input(w, in)) {
 		write_free(w);

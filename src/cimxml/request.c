@@ -13,8 +13,9 @@ struct cimxml_parser *cimxml_parser_new(const struct cimxml_bounds *b)
 	struct cimxml_parser *p = xcalloc(1, sizeof(*p));
 
 	p->bounds = *b;
-	xml_init(&p->outer, CIMXML_ANSWER_VALUE_MAX, &p->bounds);
-	xml_init(&p->inner, CIMXML_ANSWER_VALUE_MAX, &p->bounds);
+	/* a value is no longer than the body, which has its own maximum */
+	xml_init(&p->outer, UINT32_MAX, &p->bounds);
+	xml_init(&p->inner, UINT32_MAX, &p->bounds);
 	return p;
 }
 

@@ -222,8 +222,6 @@ static size_t put_utf8(char at[static 4], uint32_t c)
 	return 4;
 }
 
-enum { REFERENCE_MAX = 32 }; /* "&#x0000041;" has more digits than it needs */
-
 /* "&amp;" or "&#65;" at p -> its character; the bytes it took, 0: not all there, or bad (x->fail). */
 static size_t reference(struct xml *x, const char *p, const char *end, char ret[static 4],
 			size_t *ret_n)
@@ -232,15 +230,17 @@ static size_t reference(struct xml *x, const char *p, const char *end, char ret[
 		const char *name;
 		char c;
 	} known[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
-	size_t most = (size_t)(end - p) < REFERENCE_MAX ? (size_t)(end - p) : REFERENCE_MAX;
+	/* "&#x0000041;" may have more digits than it needs, but not without end */
+	size_t bound = x->bounds->name, most = (size_t)(end - p) < bound ? (size_t)(end - p) : bound;
 	const char *semi = memchr(p, ';', most);
 	size_t n = semi ? (size_t)(semi - p) - 1 : 0, took = n + 2;
 	uint64_t c;
 	bool ok;
 
 	if (!semi) {
-		if (most == REFERENCE_MAX)
-			xml_refuse(x, XML_MALFORMED, "'&' begins no reference");
+		if (most == bound)
+			xml_refuse(x, XML_MALFORMED, "'&' begins no reference of up to %zu bytes",
+				   bound);
 		return 0;
 	}
 	p++;

@@ -9,8 +9,6 @@
 enum {
 	THREADS_MAX = 8,
 	PAM_THREADS = 4,
-	WAITING_MAX = 256,
-	WAITING_PER_PEER = 32,
 	NO_STEP_MS = 300, /* with PAM, a no comes after a multiple of that */
 };
 
@@ -25,6 +23,7 @@ struct queue {
 
 struct logins {
 	struct users *users;
+	unsigned most, most_of_peer; /* waiting, for each queue */
 	pthread_mutex_t lock; /* of what follows */
 	struct queue file, pam;
 	bool stopping, late_stopping;
@@ -135,7 +134,7 @@ static void close_queue(struct queue *q)
 	(void)pthread_cond_destroy(&q->come);
 }
 
-struct logins *logins_new(struct users *users, bool pam)
+struct logins *logins_new(struct users *users, bool pam, unsigned most, unsigned most_of_peer)
 {
 	struct logins *l = xcalloc(1, sizeof(*l));
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -144,6 +143,8 @@ struct logins *logins_new(struct users *users, bool pam)
 	pthread_condattr_t monotonic;
 
 	l->users = users;
+	l->most = most;
+	l->most_of_peer = most_of_peer;
 	(void)pthread_mutex_init(&l->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -188,7 +189,7 @@ bool logins_ask(struct logins *l, struct login *one)
 	(void)pthread_mutex_lock(&l->lock);
 	for (const struct login *o = q->first; o; o = o->next_)
 		same += streq(o->peer, one->peer);
-	room = q->n_threads > 0 && q->n < WAITING_MAX && same < WAITING_PER_PEER;
+	room = q->n_threads > 0 && q->n < l->most && same < l->most_of_peer;
 	if (room) {
 		one->next_ = NULL;
 		*q->last = one;

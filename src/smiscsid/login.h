@@ -26,8 +26,9 @@ struct login {
 	uint64_t asked_ns_, due_ns_;
 };
 
-/* users is borrowed.  pam: users may ask PAM. */
-struct logins *logins_new(struct users *users, bool pam);
+/* users is borrowed.  pam: users may ask PAM.  most: that may wait, in all and of one address; those
+ * of PAM are counted by themselves. */
+struct logins *logins_new(struct users *users, bool pam, unsigned most, unsigned most_of_peer);
 /* All who asked have been answered: stop what asks before. */
 void logins_free(struct logins *l);
 /* false: too many are waiting, in all or of that address; done is not called. */

@@ -387,7 +387,13 @@ static int start_broker(struct daemon *d, struct err *e)
 			   .pull_max_objects = (uint32_t)d->options.max_pull,
 			   .pull_timeout_s = (uint32_t)d->options.pull_time,
 			   .pull_timeout_max_s = (uint32_t)d->options.max_pull_time,
-			   .query_bytes = (uint32_t)d->options.max_query},
+			   .query_bytes = (uint32_t)d->options.max_query,
+			   .query = {.depth = (uint32_t)d->options.max_query_depth,
+				     .names = (uint32_t)d->options.max_query_names,
+				     .chain = (uint32_t)d->options.max_query_chain,
+				     .pattern_bytes = (uint32_t)d->options.max_pattern},
+			   .context_bytes = d->options.max_context_memory,
+			   .write_bytes = d->options.max_request_memory},
 	};
 
 	d->modules[0] = &d->model.module;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "broker/query.h"
 #include "cimxml/bounds.h"
 #include "smiscsid/options.h"
 

@@ -39,8 +39,10 @@ struct options {
 	uint64_t max_depth, max_attributes, max_name, max_namespace, max_array, max_keys,
 		max_path_depth, max_embedded_depth; /* cimxml/bounds.h */
 	uint64_t max_headers, max_body, max_bodies, max_request_memory, max_connections,
-		max_connections_per_address, idle_time, stall_time, answer_time;
-	uint64_t max_contexts, max_contexts_per_user, max_pull, pull_time, max_pull_time, max_query;
+		max_connections_per_address, idle_time, stall_time, answer_time,
+		max_logins, max_logins_per_address;
+	uint64_t max_contexts, max_contexts_per_user, max_pull, pull_time, max_pull_time, max_query,
+		max_query_depth, max_query_names, max_query_chain, max_pattern, max_context_memory;
 	bool help, version;
 };
 

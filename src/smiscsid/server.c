@@ -554,7 +554,9 @@ int server_new(const struct server_config *cfg, struct server **ret, struct err 
 	int r;
 
 	s->c = *cfg;
-	s->logins = cfg->users ? logins_new(cfg->users, *o->pam != '\0') : NULL;
+	if (cfg->users)
+		s->logins = logins_new(cfg->users, *o->pam != '\0', (unsigned)o->max_logins,
+				       (unsigned)o->max_logins_per_address);
 	s->bounds = (struct cimxml_bounds){
 		.depth = (uint32_t)o->max_depth,
 		.attributes = (uint32_t)o->max_attributes,

@@ -136,6 +136,34 @@ def connections_of_one_address_above_their_maximum_are_closed():
     s.stop()
 
 
+def asked_at_once(s, n):
+    """The statuses of n requests with wrong passwords that come at once, over open connections."""
+    body = c.imethod_body("EnumerateClassNames", [])
+    socks = []
+    for i in range(n):
+        k = Client(s.addr, s.http, NS, "nobody", f"guess{i}")
+        head = "POST /cimom HTTP/1.1\r\nHost: x\r\n" + "".join(
+            f"{a}: {b}\r\n" for a, b in k.headers("EnumerateClassNames", NS).items())
+        x = socket.create_connection((s.addr, s.http), timeout=30)
+        socks.append((x, head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body))
+    for x, request in socks:
+        x.sendall(request)
+    got = [x.recv(100).split()[1].decode() for x, _ in socks]
+    for x, _ in socks:
+        x.close()
+    return got
+
+
+@test
+def passwords_above_max_logins_are_503():
+    for option in ("--max-logins", "--max-logins-per-address"):
+        s = smi.Server(portals=1, engine="fake", auth=True, args=[option, "2"]).start()
+        # as many as are being checked and may wait are checked; of many more some are not
+        check(set(asked_at_once(s, 2)), {"401"}, option)
+        check(set(asked_at_once(s, 30)), {"401", "503"}, option)
+        s.stop()
+
+
 class Bound:
     """One bound of a request's document: how a request that reaches n of it is made, and what is
     answered to one more. """
@@ -209,8 +237,23 @@ def method(n, client):
     return client.invoke(Path("CIM_System"), "Nothing", **{f"P{i}": "1" for i in range(n)})
 
 
+def filtered(text, client, class_="CIM_System"):
+    """OpenEnumerateInstances with a filter query, closed again."""
+    _, context = client.open("OpenEnumerateInstances", cls(class_), MaxObjectCount=0,
+                             FilterQueryLanguage="DMTF:FQL", FilterQuery=text)
+    if context:
+        client.close_enumeration(context)
+
+
+def filter_of(n):
+    """A filter query of n bytes with much in it."""
+    text = "Name = 'x' OR " * ((n - 9) // 14)
+    return text + "Name = '" + "x" * (n - len(text) - 9) + "'"
+
+
 BAD = (-400, "request-not-valid")
 PARAMETER = (4, None)
+QUERY = (15, None)
 BOUNDS = [
     Bound("max-depth", 64, 20, deep, BAD),
     Bound("max-attributes", 16, 10, attributes, BAD),
@@ -221,6 +264,18 @@ BOUNDS = [
     Bound("max-keys", 64, 20, method, PARAMETER),
     Bound("max-path-depth", 8, 3, references, PARAMETER),
     Bound("max-embedded-depth", 4, 2, embedded, PARAMETER),
+    Bound("max-query", 65536, 400, lambda n, k: filtered(filter_of(n), k), QUERY),
+    Bound("max-query", 65536, 400, lambda n, k: k.query(
+        "SELECT * FROM CIM_System WHERE " + filter_of(n - 31)), QUERY),
+    # the condition's own comparison is inside them all
+    Bound("max-query-depth", 32, 5, lambda n, k: filtered(
+        "(" * (n - 1) + "Name IS NULL" + ")" * (n - 1), k), QUERY),
+    Bound("max-query-names", 256, 20, lambda n, k: k.query(
+        "SELECT " + ",".join(["Name"] * n) + " FROM CIM_System"), QUERY),
+    Bound("max-query-names", 256, 20, lambda n, k: filtered(
+        " OR ".join(f"N{i} = 1" for i in range(n)), k), QUERY),
+    Bound("max-query-chain", 8, 3, lambda n, k: filtered(".".join("N" * n) + " = 1", k), QUERY),
+    Bound("max-pattern", 256, 30, lambda n, k: filtered("Name LIKE '" + "." * n + "'", k), QUERY),
 ]
 
 
@@ -300,6 +355,23 @@ def a_request_above_max_request_memory_is_413():
     check(status(array, 1000, k), 0)
     check(status(array, 60000, k), -413)
     check(status(array, 1000, k), 0)
+    s.stop()
+
+
+@test
+def an_open_enumeration_above_max_context_memory_exceeds_the_servers_limits():
+    s = smi.Server(portals=1, engine="fake", args=["--max-context-memory", "1048576"]).start()
+    k = Client(s.addr, s.http, NS)
+    small = Client(plain.addr, plain.http, NS) # where it is 4 MiB: as long a query as may be fits
+    much = "a.a.a.a.a.a.a.a=1 OR " * 3000 + "a=1"
+    check(status(filtered, much, small), 0)
+    check(status(filtered, much, k), 27)
+    check(status(filtered, "a=1 OR " * 2000 + "a=1", k), 0)
+    for client, want in ((small, 0), (k, 27)): # the list of names is remembered, too
+        check(status(client.open, "OpenEnumerateInstances", cls("CIM_System"), MaxObjectCount=100,
+                     PropertyList=["x" * 100] * 10000), want)
+    check(len(k.open("OpenEnumerateInstances", cls("CIM_ManagedElement"), MaxObjectCount=9999)[0]) >
+          10, True)
     s.stop()
 
 

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v[3] = cim_object(&i);
 	text = xmalloc(size - 1 ? size - 1 : 1); /* its own block: a read past the end is seen */
 	memcpy(text, data + 1, size - 1);
-	if (query_parse(a, (enum query_lang)(data[0] % 3), text, size - 1, &q, &e) == 0)
+	if (query_parse(a, (enum query_lang)(data[0] % 3), text, size - 1, &query_limits_usual, &q, &e) == 0)
 		(void)query_match(q, &i);
 	free(text);
 	return 0;

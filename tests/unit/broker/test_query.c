@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
 #include "base/buf.h"
 #include "broker/query.h"
 #include "test.h"
 #include "toy.h"
+
+static int parse_usual(struct arena *a, enum query_lang lang, const char *text, size_t n,
+		       struct query **ret, struct err *e)
+{
+	return query_parse(a, lang, text, n, &query_limits_usual, ret, e);
+}
 
 /* An Ethernet port: DeviceID p1, Number 7, Speed 2^63, Up true, ElementName NULL. */
 static int matches(enum query_lang lang, const char *where)
@@ -20,7 +28,7 @@ static int matches(enum query_lang lang, const char *where)
 	i->v[5] = cim_bool(true);
 	(void)snprintf(text, sizeof(text), "%s%s",
 		       lang == QUERY_FQL ? "" : "SELECT * FROM CIM_Port p WHERE ", where);
-	if (query_parse(a, lang, text, strlen(text), &q, &e) < 0)
+	if (parse_usual(a, lang, text, strlen(text), &q, &e) < 0)
 		return -1;
 	return query_match(q, i);
 }
@@ -166,7 +174,7 @@ TEST(a_character_of_several_bytes_is_one_character)
 		struct query *q;
 		struct err e;
 
-		CHECK_INT(query_parse(a, QUERY_WQL, tries[k].query, strlen(tries[k].query), &q, &e),
+		CHECK_INT(parse_usual(a, QUERY_WQL, tries[k].query, strlen(tries[k].query), &q, &e),
 			  0);
 		CHECK_INT(query_match(q, i), tries[k].want);
 	}
@@ -198,7 +206,7 @@ TEST(moments_are_compared_and_not_their_spelling)
 		struct err e;
 
 		i->v[0] = cim_datetime(tries[k].when);
-		CHECK_INT(query_parse(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
+		CHECK_INT(parse_usual(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
 			  0);
 		CHECK_INT(query_match(q, i), tries[k].want);
 	}
@@ -225,7 +233,7 @@ TEST(arrays_are_asked_by_any_or_by_index)
 		struct query *q;
 		struct err e;
 
-		CHECK_INT(query_parse(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
+		CHECK_INT(parse_usual(a, QUERY_FQL, tries[k].query, strlen(tries[k].query), &q, &e),
 			  0);
 		CHECK_INT(query_match(q, i), tries[k].want);
 	}
@@ -308,7 +316,7 @@ TEST(chains_lead_into_embedded_instances_and_whole_arrays_compare)
 
 		(void)snprintf(text, sizeof(text), "SELECT * FROM CIM_InstModification WHERE %s",
 			       tries[k].where);
-		if (query_parse(a, tries[k].lang, text, strlen(text), &q, &e) < 0)
+		if (parse_usual(a, tries[k].lang, text, strlen(text), &q, &e) < 0)
 			CHECK_STR(e.text, "");
 		else
 			CHECK_INT(query_match(q, i), tries[k].want);
@@ -333,7 +341,7 @@ TEST(what_is_no_query_says_where)
 		 "query, at character 27: the number is too large"},
 		{"SELECT * FROM x WHERE a ; b", "query, at character 25: unexpected character"},
 		{"SELECT * FROM x WHERE a.b.c.d.e.f.g.h.i = 1",
-		 "query, at character 41: more than 8 names in a chain"},
+		 "query, at character 39: more than 8 names in a chain"},
 	};
 	AUTO(arena) a = arena_new(1 << 20);
 
@@ -341,7 +349,7 @@ TEST(what_is_no_query_says_where)
 		struct err e = {0};
 		struct query *q;
 
-		CHECK_INT(query_parse(a, QUERY_WQL, tries[i].text, strlen(tries[i].text), &q, &e) < 0,
+		CHECK_INT(parse_usual(a, QUERY_WQL, tries[i].text, strlen(tries[i].text), &q, &e) < 0,
 			  1);
 		CHECK_STR(e.text, tries[i].why);
 	}
@@ -356,12 +364,109 @@ TEST(depth_is_bounded_and_length_is_not_depth)
 
 	for (int i = 0; i < 40; i++)
 		buf_addc(&deep, '(');
-	CHECK_INT(query_parse(a, QUERY_FQL, deep.p, deep.len, &q, &e) < 0, 1);
+	CHECK_INT(parse_usual(a, QUERY_FQL, deep.p, deep.len, &q, &e) < 0, 1);
 	CHECK(strstr(e.text, "more than 32") != NULL);
 	buf_adds(&lengthy, "a = 1");
 	for (int i = 0; i < 5000; i++)
 		buf_adds(&lengthy, " OR a = 1");
-	CHECK_INT(query_parse(a, QUERY_FQL, lengthy.p, lengthy.len, &q, &e), 0);
+	CHECK_INT(parse_usual(a, QUERY_FQL, lengthy.p, lengthy.len, &q, &e), 0);
+}
+
+/* head, n times one with join between them, tail; # in one is which of them it is. */
+static void repeat(struct buf *b, const char *head, const char *one, const char *join, uint32_t n,
+		   const char *tail)
+{
+	buf_clear(b);
+	buf_adds(b, head);
+	for (uint32_t i = 0; i < n; i++) {
+		buf_adds(b, i ? join : "");
+		for (const char *c = one; *c; c++)
+			if (*c == '#')
+				buf_addf(b, "%u", i);
+			else
+				buf_addc(b, *c);
+	}
+	buf_adds(b, tail);
+}
+
+TEST(each_bound_may_be_reached_and_not_passed)
+{
+	static const struct query_limits other = {
+		.depth = 3, .names = 5, .chain = 2, .pattern_bytes = 7};
+	static const struct {
+		size_t bound;
+		enum query_lang lang;
+		const char *head, *one, *join, *tail;
+	} tries[] = {
+#define BOUND(field) offsetof(struct query_limits, field)
+		/* a comparison is in a bracket or a NOT of its own, so to say */
+		{BOUND(depth), QUERY_FQL, "(", "NOT ", "", "a = 1)"},
+		{BOUND(names), QUERY_WQL, "SELECT ", "n#", ", ", " FROM c"},
+		{BOUND(names), QUERY_CQL, "SELECT ", "n", ", ", " FROM c"},
+		{BOUND(names), QUERY_FQL, "", "n# = 1", " OR ", ""},
+		{BOUND(chain), QUERY_FQL, "", "n#", ".", " = 1"},
+		{BOUND(chain), QUERY_FQL, "", "X::n[1]", ".", " IS NULL"},
+		{BOUND(pattern_bytes), QUERY_WQL, "SELECT * FROM c WHERE n LIKE '", "x", "", "'"},
+		{BOUND(pattern_bytes), QUERY_FQL, "n LIKE '", ".", "", "'"},
+#undef BOUND
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries) * 2; i++) {
+		const struct query_limits *l = i % 2 ? &other : &query_limits_usual;
+		uint32_t most = *(const uint32_t *)(const void *)((const char *)l + tries[i / 2].bound);
+		uint32_t more = tries[i / 2].bound == 0 ? 2 : 0; /* the bracket, the comparison */
+		auto_buf struct buf b = buf_of(1 << 16);
+		AUTO(arena) a = arena_new(1 << 20);
+		struct query *q;
+		char said[16];
+		struct err e;
+
+		for (uint32_t over = 0; over < 2; over++) {
+			repeat(&b, tries[i / 2].head, tries[i / 2].one, tries[i / 2].join,
+			       most + over - more, tries[i / 2].tail);
+			CHECK_INT(query_parse(a, tries[i / 2].lang, b.p, b.len, l, &q, &e),
+				  over ? -EINVAL : 0);
+		}
+		(void)snprintf(said, sizeof(said), "%u", most);
+		CHECK(strstr(e.text, said) != NULL);
+	}
+}
+
+TEST(what_a_query_needs_is_in_proportion_to_its_length)
+{
+	static const struct {
+		const char *one, *join;
+	} tries[] = {
+		{"a=1", " OR "}, {"a=b", " OR "}, {"''=a", " OR "}, {"a='\\\\'", "OR "},
+		{"a LIKE ''", "OR "}, {"a LIKE '[x][x]'", "OR "}, {"NOT NOT NOT a=1", "OR "},
+		{"a.a.a.a.a.a.a.a=1", "OR "}, {"a=1e0", "OR "}, {"a::a=1", "OR "},
+		{"a IS NULL", " AND "}, {"a ISA 'x'", "OR "}, {"a=\"it's\"", "OR "},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		auto_buf struct buf b = buf_of(1 << 18);
+		AUTO(arena) a = arena_new(64 << 20);
+		struct query *q;
+		struct err e;
+
+		repeat(&b, "", tries[i].one, tries[i].join, 4000, "");
+		e.text[0] = '\0';
+		CHECK_INT(query_parse(a, QUERY_FQL, b.p, b.len, &query_limits_usual, &q, &e), 0);
+		CHECK_STR(e.text, "");
+		CHECK(arena_used(a) <= 32 * b.len);
+	}
+}
+
+TEST(a_query_that_needs_too_much_memory_is_told_from_one_with_a_mistake)
+{
+	auto_buf struct buf b = buf_of(1 << 18);
+	AUTO(arena) a = arena_new(1 << 16);
+	struct query *q;
+	struct err e;
+
+	repeat(&b, "", "a = 1", " OR ", 4000, "");
+	CHECK_INT(query_parse(a, QUERY_FQL, b.p, b.len, &query_limits_usual, &q, &e), -ENOMEM);
+	CHECK(strstr(e.text, "memory") != NULL);
 }
 
 TEST(the_languages_are_known_by_their_names)
