@@ -57,18 +57,12 @@ static void multi_add(struct multi *m, uint32_t key, uint32_t to)
  * told apart by them takes for ever. */
 enum { SYSTEMS_MAX = 1000 };
 
-struct named_system {
-	const char *name;
-	size_t n;
-	uint32_t num;
-};
-
 struct joining {
 	struct harvest *h;
 	const struct join_source *s;
 	struct sm_image *img;
 	struct arena *a;
-	struct named_system systems[SYSTEMS_MAX]; /* by name */
+	struct src_obj **systems; /* by name, those that are shown first */
 	uint32_t n_systems;
 	bool full;
 };
@@ -459,7 +453,7 @@ static void make_systems(struct joining *j)
 	}
 }
 
-static int cmp_named(const char *a, size_t na, const char *b, size_t nb)
+static int cmp_names(const char *a, size_t na, const char *b, size_t nb)
 {
 	int c = memcmp(a, b, na < nb ? na : nb);
 
@@ -468,43 +462,55 @@ static int cmp_named(const char *a, size_t na, const char *b, size_t nb)
 
 static int cmp_systems(const void *a, const void *b)
 {
-	const struct named_system *x = a, *y = b;
-	int c = cmp_named(x->name, x->n, y->name, y->n);
+	const struct src_obj *x = *(struct src_obj *const *)a, *y = *(struct src_obj *const *)b;
+	const struct cim_value *v = SRC(x, SYSTEM, Name), *w = SRC(y, SYSTEM, Name);
+	int c = cmp_names(v->s, v->n, w->s, w->n);
 
-	return c ? c : x->num < y->num ? -1 : x->num > y->num;
+	if (c)
+		return c;
+	if (!x->out != !y->out)
+		return x->out ? -1 : 1;
+	return x->num < y->num ? -1 : x->num > y->num;
 }
 
 static void index_systems(struct joining *j)
 {
-	uint32_t count = sm_image_count(j->img, SM_SYSTEM);
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct cim_value *v =
-			&sm_image_edit(j->img, SM_SYSTEM, i)->v[MSFT_SMSystem_P_Name];
-
-		if (!cim_is_null(v))
-			j->systems[j->n_systems++] = (struct named_system){v->s, v->n, i};
-	}
+	j->systems = xcalloc((size_t)harvest_count(j->h, SRC_SYSTEM) + 1, sizeof(struct src_obj *));
+	EACH (j, SYSTEM, s)
+		if (text(SRC(s, SYSTEM, Name)))
+			j->systems[j->n_systems++] = s;
 	if (j->n_systems)
 		qsort(j->systems, j->n_systems, sizeof(*j->systems), cmp_systems);
 }
 
-/* The system (number + 1) an object belongs to, by its SystemName; 0: none. */
-static uint32_t system_of(struct joining *j, const char *name, size_t n)
+/* The computer system of that name, shown or not; NULL: none. */
+static const struct src_obj *computer_of(const struct joining *j, const char *name, size_t n)
 {
 	uint32_t from = 0, to = name ? j->n_systems : 0;
 
 	while (from < to) {
 		uint32_t mid = (from + to) / 2;
+		const struct cim_value *v = SRC(j->systems[mid], SYSTEM, Name);
 
-		if (cmp_named(j->systems[mid].name, j->systems[mid].n, name, n) < 0)
+		if (cmp_names(v->s, v->n, name, n) < 0)
 			from = mid + 1;
 		else
 			to = mid;
 	}
-	if (name && from < j->n_systems &&
-	    cmp_named(j->systems[from].name, j->systems[from].n, name, n) == 0)
-		return j->systems[from].num + 1;
+	if (!name || from == j->n_systems)
+		return NULL;
+	const struct cim_value *v = SRC(j->systems[from], SYSTEM, Name);
+
+	return cmp_names(v->s, v->n, name, n) == 0 ? j->systems[from] : NULL;
+}
+
+/* The system (number + 1) an object belongs to, by its SystemName; 0: none. */
+static uint32_t system_of(struct joining *j, const char *name, size_t n)
+{
+	const struct src_obj *s = computer_of(j, name, n);
+
+	if (s && s->out)
+		return s->out;
 	/* objects on a controller or on no system in particular belong to the first one */
 	return sm_image_count(j->img, SM_SYSTEM) ? 1 : 0;
 }
@@ -844,8 +850,13 @@ static void make_endpoint(struct joining *j, struct src_obj *ep)
 	if (!o)
 		return;
 	const struct cim_value *status = SRC(ep, EP, OperationalStatus);
+	const struct cim_value *on = SRC(ep, EP, SystemName);
+	const struct src_obj *computer = computer_of(j, text(on), on->n);
 	const struct cim_value *type = SRC(ep, EP, ConnectionType), *role = SRC(ep, EP, Role);
 
+	/* the page names the system's; the port's own says more, where it has one */
+	if (computer && !status->n)
+		status = SRC(computer, SYSTEM, OperationalStatus);
 	ep->out = o->num + 1;
 	set_ident(j, SM_ENDPOINT, o, text(SRC(ep, EP, Name)));
 	put(j, o, MSFT_SMEndpoint_P_Name, SRC(ep, EP, Name));
@@ -860,8 +871,8 @@ static void make_endpoint(struct joining *j, struct src_obj *ep)
 	put_status_text(j, o, MSFT_SMEndpoint_P_StatusDescription, status);
 	put_health(j, o, MSFT_SMEndpoint_P_HealthStatus, MSFT_SMEndpoint_P_HealthStatusDescription,
 		   status);
-	put(j, o, MSFT_SMEndpoint_P_SystemName, SRC(ep, EP, SystemName));
-	link_system(j, SM_SYSTEM_ENDPOINT, system_named(j, SRC(ep, EP, SystemName)), o->num);
+	put(j, o, MSFT_SMEndpoint_P_SystemName, on);
+	link_system(j, SM_SYSTEM_ENDPOINT, system_named(j, on), o->num);
 }
 
 static void endpoint_port(struct joining *j, struct sm_object *o, struct src_obj *port)
@@ -1771,6 +1782,7 @@ int join(struct harvest *h, const struct join_source *s, size_t bytes, struct sm
 
 	for (size_t i = 0; i < ARRAY_SIZE(named) && !j.full; i++)
 		unique_idents(&j, named[i]);
+	free(j.systems);
 	if (j.full || sm_image_full(img))
 		return err_set(e, -E2BIG, "the provider's objects need more memory than allowed");
 	int r = sm_image_finish(img, e);

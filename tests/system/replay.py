@@ -16,6 +16,7 @@ With a client's certificate wanted: Provider(tls=(cert, key), client_ca=ca).
 """
 import base64, http.server, json, re, ssl, threading
 import smi
+from smi import check
 
 DATA = smi.ROOT / "tests/data/recorded-array"
 HEAD = ('<?xml version="1.0" encoding="utf-8"?><CIM CIMVERSION="2.0" DTDVERSION="2.0">'
@@ -278,3 +279,51 @@ class Provider:
             if self.stop.wait(1):
                 return None
         return None
+
+
+# -- what a provider says, changed by hand --
+
+def items(p, ns, cls):
+    return re.findall(r"<VALUE.NAMEDINSTANCE>.*?</VALUE.NAMEDINSTANCE>", p.answers[(ns, cls)], re.S)
+
+
+def say(p, ns, cls, instances):
+    """Let a provider say these instances of a class."""
+    p.answers[(ns, cls)] = HEAD + "<IRETURNVALUE>" + "".join(instances) + "</IRETURNVALUE>" + TAIL
+
+
+def change(p, ns, cls, old, new, count=None):
+    text = p.answers[(ns, cls)]
+    check(len(re.findall(old, text)) > 0, True, f"{cls} has {old}")
+    p.answers[(ns, cls)] = re.sub(old, new, text, count=count or 0)
+
+
+def prop(name, value, t="string"):
+    if isinstance(value, list):
+        return f'<PROPERTY.ARRAY NAME="{name}" TYPE="{t}"><VALUE.ARRAY>' + "".join(
+            f"<VALUE>{v}</VALUE>" for v in value) + "</VALUE.ARRAY></PROPERTY.ARRAY>"
+    return f'<PROPERTY NAME="{name}" TYPE="{t}"><VALUE>{value}</VALUE></PROPERTY>'
+
+
+def named(cls, keys, body=""):
+    """(its name, the instance) of an object."""
+    names = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE>'
+                    "</KEYBINDING>" for k, v in keys.items())
+    name = f'<INSTANCENAME CLASSNAME="{cls}">{names}</INSTANCENAME>'
+    return name, f'<VALUE.NAMEDINSTANCE>{name}<INSTANCE CLASSNAME="{cls}">' + "".join(
+        prop(k, v) for k, v in keys.items()) + body + "</INSTANCE></VALUE.NAMEDINSTANCE>"
+
+
+def tied(cls, a, a_name, b, b_name, body=""):
+    """An association between two names."""
+    refs = "".join(f'<KEYBINDING NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE></KEYBINDING>'
+                   for k, v in ((a, a_name), (b, b_name)))
+    props = "".join(f'<PROPERTY.REFERENCE NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE>'
+                    "</PROPERTY.REFERENCE>" for k, v in ((a, a_name), (b, b_name)))
+    return (f'<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="{cls}">{refs}</INSTANCENAME>'
+            f'<INSTANCE CLASSNAME="{cls}">{props}{body}</INSTANCE></VALUE.NAMEDINSTANCE>')
+
+
+def name_of(instance):
+    """The name that an instance of an answer has."""
+    return re.search(r"<INSTANCENAME.*?</INSTANCENAME>", instance, re.S)[0]

@@ -6,6 +6,7 @@ import os, pathlib, pty, re, select, signal, socket, subprocess, threading, time
 
 import replay, smi
 from cimclient import Client
+from replay import change, items, name_of, named, prop, say, tied
 from smi import NS, SM, check, run, test, wait_for
 
 PATIENCE = 4  # --provider-timeout
@@ -52,26 +53,6 @@ def remove(url):
     check(c.invoke(provider(url).path, "Remove", ns=SM)[0], 0)
 
 
-def items(p, ns, cls):
-    return re.findall(r"<VALUE.NAMEDINSTANCE>.*?</VALUE.NAMEDINSTANCE>", p.answers[(ns, cls)], re.S)
-
-
-def say(p, ns, cls, instances):
-    """Let a provider say these instances of a class."""
-    p.answers[(ns, cls)] = replay.HEAD + "<IRETURNVALUE>" + "".join(instances) + \
-        "</IRETURNVALUE>" + replay.TAIL
-
-
-def change(p, ns, cls, old, new, count=None):
-    text = p.answers[(ns, cls)]
-    check(len(re.findall(old, text)) > 0, True, f"{cls} has {old}")
-    p.answers[(ns, cls)] = re.sub(old, new, text, count=count or 0)
-
-
-def prop(name, value, t="string"):
-    return f'<PROPERTY NAME="{name}" TYPE="{t}"><VALUE>{value}</VALUE></PROPERTY>'
-
-
 SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSystemCapabilities",
          "MSFT_SMEndpoint", "MSFT_SMiSCSIPortalEndpoint", "MSFT_SMStorageGroup",
          "MSFT_SMStorageHardwareID", "MSFT_SMPool", "MSFT_SMPoolSetting", "MSFT_SMStorageVolume",
@@ -81,29 +62,6 @@ SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSyste
          "MSFT_SMStorageGroupToStorageVolume", "MSFT_SMStorageGroupToStorageHardwareID",
          "MSFT_SMPoolToVolume", "MSFT_SMPoolToSetting", "MSFT_SMPrimordialPoolToConcretePool",
          "MSFT_SMStorageSynchronized")
-
-
-def named(cls, keys, body=""):
-    """(its name, the instance) of an object."""
-    names = "".join(f'<KEYBINDING NAME="{k}"><KEYVALUE VALUETYPE="string">{v}</KEYVALUE>'
-                    "</KEYBINDING>" for k, v in keys.items())
-    name = f'<INSTANCENAME CLASSNAME="{cls}">{names}</INSTANCENAME>'
-    return name, f'<VALUE.NAMEDINSTANCE>{name}<INSTANCE CLASSNAME="{cls}">' + "".join(
-        prop(k, v) for k, v in keys.items()) + body + "</INSTANCE></VALUE.NAMEDINSTANCE>"
-
-
-def tied(cls, a, a_name, b, b_name, body=""):
-    refs = "".join(f'<KEYBINDING NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE></KEYBINDING>'
-                   for k, v in ((a, a_name), (b, b_name)))
-    props = "".join(f'<PROPERTY.REFERENCE NAME="{k}"><VALUE.REFERENCE>{v}</VALUE.REFERENCE>'
-                    "</PROPERTY.REFERENCE>" for k, v in ((a, a_name), (b, b_name)))
-    return (f'<VALUE.NAMEDINSTANCE><INSTANCENAME CLASSNAME="{cls}">{refs}</INSTANCENAME>'
-            f'<INSTANCE CLASSNAME="{cls}">{props}{body}</INSTANCE></VALUE.NAMEDINSTANCE>')
-
-
-def name_of(instance):
-    """The name that an instance of an answer has."""
-    return re.search(r"<INSTANCENAME.*?</INSTANCENAME>", instance, re.S)[0]
 
 
 # -- odd, but to be understood: each row is what one make of array does --
