@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "control/pool.h"
+#include "engine/device.h"
 #include "network/network.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 	RETRY_MS = 2000,    /* a configuration the target refused, a network change not stored */
 	PATIENCE_MS = 3000, /* what a target takes to be started again, and more */
 	SPACE_MS = 30000,   /* how often the pool's space is looked at */
+	DEVICES_MS = 5000,  /* ... and block devices, where there are any */
 };
 
 /* A copy of what the engine told, until the writer takes it up. */
@@ -45,6 +47,8 @@ struct control {
 	struct control_portal_option *options; /* --portal */
 	struct san_wanted_portal *wanted;      /* the same, for the rule */
 	size_t n_wanted;
+	char **devices; /* --device */
+	size_t n_devices;
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* over what stands until the next blank line */
@@ -68,7 +72,9 @@ struct control {
 	bool want_replace;
 	uint64_t gen, next_id;       /* newest durable ones, those of undone changes included */
 	struct san_changes undo;     /* inverses that could not be made durable yet */
-	uint64_t retry_at, space_at; /* monotonic ns; 0 = not set */
+	uint64_t retry_at, space_at, devices_at; /* monotonic ns; 0 = not set */
+	struct control_write devices_write;      /* looks at them */
+	bool looks_at_devices;                   /* it is on its way */
 };
 
 /* One member of a batch. */
@@ -722,12 +728,112 @@ static void look_at_space(struct control *c)
 	c->space_at = clock_mono_ns() + SPACE_MS * 1000000ULL;
 }
 
+/* ---- block devices ---- */
+
+static bool is_offered(const struct control *c, const char *path)
+{
+	for (size_t i = 0; i < c->n_devices; i++) {
+		if (streq(c->devices[i], path))
+			return true;
+	}
+	return false;
+}
+
+struct look {
+	struct device_facts is;
+	struct err why;
+};
+
+static void look_at(const char *path, bool offered, struct look *l, struct san_seen_device *ret)
+{
+	l->why = (struct err){0};
+	if (device_look(path, &l->is, &l->why) < 0)
+		l->is = (struct device_facts){0};
+	*ret = (struct san_seen_device){.path = path,
+					.identity = l->is.identity,
+					.why = l->why.text,
+					.size = l->is.size,
+					.offered = offered};
+}
+
+/* What the configuration offers, and what volumes are on although it no longer does. */
+static uint32_t see_devices(struct control_write *w, const struct san_state *s,
+			    const struct san_env *env UNUSED, struct san_changes *ch,
+			    struct err *e UNUSED)
+{
+	const struct control *c = container_of(w, struct control, devices_write);
+	size_t n = c->n_devices, max = n + san_count(s, SAN_POOLS);
+	auto_free struct san_seen_device *seen = xcalloc(max, sizeof(*seen));
+	auto_free struct look *looks = xcalloc(max, sizeof(*looks));
+	struct san_walk walk;
+
+	for (size_t i = 0; i < n; i++)
+		look_at(c->devices[i], true, &looks[i], &seen[i]);
+	for (const struct san_pool *p = san_first(&walk, s, SAN_POOLS); p; p = san_next(&walk)) {
+		if (!*p->device->s || is_offered(c, p->device->s))
+			continue;
+		look_at(p->device->s, false, &looks[n], &seen[n]);
+		n++;
+	}
+	san_devices_seen(s, seen, n, ch);
+	return SAN_DONE;
+}
+
+/* Can a volume that the target could not open be opened now? */
+static bool can_be_opened(const struct san_state *s)
+{
+	struct san_walk w;
+
+	for (const struct san_unit *u = san_first(&w, s, SAN_UNITS); u; u = san_next(&w)) {
+		const struct san_pool *p = *u->device->s && u->why->len ? san_pool(s, u->pool) : NULL;
+
+		if (p && !p->why->len &&
+		    device_check(u->device->s, u->identity->s, u->size, NULL) == 0 &&
+		    device_claimable(u->device->s, NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void devices_seen(struct control_write *w, enum control_outcome o,
+			 const struct san_state *s, const struct err *e)
+{
+	struct control *c = container_of(w, struct control, devices_write);
+
+	if (o != CONTROL_OK)
+		log_warn(control, "block devices: %s", e->text);
+	c->looks_at_devices = false;
+	c->devices_at = clock_mono_ns() + DEVICES_MS * 1000000ULL;
+	if (c->engine_ok && can_be_opened(s))
+		c->want_replace = true;
+}
+
+static bool has_devices(const struct control *c)
+{
+	struct san_walk w;
+	const struct san_pool *p = san_first(&w, c->state, SAN_POOLS);
+
+	while (p && p->kind != SAN_POOL_DEVICES)
+		p = san_next(&w);
+	return p || c->n_devices;
+}
+
+static void look_at_devices(struct control *c)
+{
+	c->devices_at = UINT64_MAX;
+	if (!has_devices(c))
+		return;
+	c->looks_at_devices = true;
+	c->devices_write = (struct control_write){.run = see_devices, .done = devices_seen};
+	control_submit(c, &c->devices_write);
+}
+
 /* ---- the thread ---- */
 
 /* Wait for work.  Takes up to BATCH_MAX writes; false when everything is done and we stop. */
 static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 {
-	uint64_t until = c->space_at;
+	uint64_t until = c->space_at < c->devices_at ? c->space_at : c->devices_at;
 	struct network_copy *was = NULL;
 	bool stop;
 	size_t n = 0;
@@ -779,7 +885,7 @@ static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 
 static void tell_ready(struct control *c)
 {
-	if (!c->engine_ok || !c->seen)
+	if (!c->engine_ok || !c->seen || c->looks_at_devices)
 		return;
 	pthread_mutex_lock(&c->lock);
 	if (!c->ready) {
@@ -833,6 +939,9 @@ static void *writer(void *arg)
 			replace(c);
 		if (clock_mono_ns() >= c->space_at)
 			look_at_space(c);
+		if (clock_mono_ns() >= c->devices_at)
+			look_at_devices(c);
+		tell_ready(c);
 	}
 	free(jobs);
 	return NULL;
@@ -905,6 +1014,9 @@ static void control_done(struct control *c)
 		c->ev_head = x->next;
 		event_free(x);
 	}
+	for (size_t i = 0; i < c->n_devices; i++)
+		free(c->devices[i]);
+	free(c->devices);
 	free(c->wanted);
 	free(c->options);
 	pthread_cond_destroy(&c->work);
@@ -939,6 +1051,9 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	c->n_wanted = cfg->n_portals;
 	c->options = xcalloc(c->n_wanted + 1, sizeof(c->options[0]));
 	c->wanted = xcalloc(c->n_wanted + 1, sizeof(c->wanted[0]));
+	c->devices = xcalloc(cfg->n_devices + 1, sizeof(c->devices[0]));
+	for (; c->n_devices < cfg->n_devices; c->n_devices++)
+		c->devices[c->n_devices] = xstrdup(cfg->devices[c->n_devices]);
 	r = check_authority(cfg->settings, e);
 	for (size_t i = 0; r == 0 && i < c->n_wanted; i++) {
 		uint8_t family;
@@ -960,6 +1075,7 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	if (r == 0) {
 		pool_recover(c->pool, c->state);
 		look_at_space(c);
+		look_at_devices(c);
 	}
 	if (r == 0 && cfg->watch_network)
 		r = network_watch_new(on_network, c, &c->watch, e);

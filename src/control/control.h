@@ -69,6 +69,8 @@ struct control_config {
 	struct san_settings *settings;               /* taken over; loopback is set by control */
 	const struct control_portal_option *portals; /* --portal; copied */
 	size_t n_portals;
+	const char *const *devices; /* --device: absolute paths; copied */
+	size_t n_devices;
 	/* How long a write waits for a target that is being started again; 0: 3 s. */
 	unsigned patience_ms;
 	bool watch_network;         /* false in tests: control_network_set tells instead */

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "control/pool.h"
+#include "engine/device.h"
 #include "engine/engine.h"
 
 #define GONE_SUFFIX ".gone" /* put aside: its volume is being removed */
@@ -59,6 +60,23 @@ void pool_close(struct pool *p)
 		return;
 	(void)close(p->dir);
 	free(p);
+}
+
+/* A device is taken as it is; the target will hold it. */
+static int try_device(const struct san_unit *u, struct err *e)
+{
+	if (device_check(u->device->s, u->identity->s, u->size, e) < 0)
+		return err_in(e, "%s", u->device->s);
+	return 0;
+}
+
+static int claim_device(const struct san_unit *u, struct err *e)
+{
+	if (try_device(u, e) < 0)
+		return e ? e->code : -EIO;
+	if (device_claimable(u->device->s, e) < 0)
+		return err_in(e, "%s", u->device->s);
+	return 0;
 }
 
 static int make_file(struct pool *p, const struct san_unit *u, struct err *e)
@@ -128,7 +146,7 @@ static void undo_first(struct pool *p, const struct san_changes *ch, size_t n)
 		const struct san_unit *old = (const void *)ch->v[n].old,
 				      *now = (const void *)ch->v[n].now;
 
-		if (ch->v[n].kind != SAN_UNIT)
+		if (ch->v[n].kind != SAN_UNIT || *(old ? old : now)->device->s)
 			continue;
 		if (!old)
 			remove_files(p, now->naa);
@@ -146,7 +164,9 @@ int pool_prepare(struct pool *p, const struct san_changes *ch, struct err *e)
 
 		if (ch->v[i].kind != SAN_UNIT)
 			continue;
-		if (!old)
+		if (*(old ? old : now)->device->s)
+			r = !old ? claim_device(now, e) : now ? try_device(now, e) : 0;
+		else if (!old)
 			r = make_file(p, now, e);
 		else if (!now)
 			r = put_aside(p, old->naa, e);
@@ -232,6 +252,8 @@ int pool_space(struct pool *p, const struct san_state *s, uint64_t *ret_total, u
 		uint64_t used = 0;
 		struct stat sb;
 
+		if (*u->device->s)
+			continue;
 		if (fstatat(p->dir, n.s, &sb, AT_SYMLINK_NOFOLLOW) == 0)
 			used = (uint64_t)sb.st_blocks * 512;
 		promised += used < u->size ? u->size - used : 0;

@@ -5,7 +5,8 @@
  * units/NAA.img below the state directory, sparse, mode 0600.  A file is there before its
  * volume is durable and goes after the volume has gone; what a crash leaves over between is
  * cleared at the start.  A file with data in it whose volume nobody knows is never removed:
- * the database may have come from an old backup.
+ * the database may have come from an old backup.  A volume on a block device has no file: what
+ * is on the device is neither made nor removed here.
  *
  * Depends on: base, san.  Threads: the writer.
  */

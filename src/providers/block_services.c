@@ -3,8 +3,10 @@
  * block_services.c - profile 'Block Services': pools, volumes, and the service that makes them
  *
  * Two pools always: a primordial one, which stands for the file system below the state, and
- * the concrete one that volumes are drawn from.  Volumes are files of one host: one copy, one
- * point of failure, and nothing but the size to choose.
+ * the concrete one that volumes are drawn from.  A block device that the configuration offers is
+ * a concrete pool too, which holds one volume; these are drawn from a primordial pool of their own.
+ * Volumes are files or devices of one host: one copy, one point of failure, and nothing but the
+ * size to choose.
  */
 #include <errno.h>
 
@@ -50,10 +52,10 @@ static bool pool_find(const struct prov_ctx *c, const struct cim_value *keys, st
 	return find_pool(c, keys, "pool", PV_POOL, ret);
 }
 
-static void pool_fill(const struct prov_ctx *c UNUSED, const struct prov_obj *o,
-		      struct cim_instance *i)
+static void pool_fill(const struct prov_ctx *c, const struct prov_obj *o, struct cim_instance *i)
 {
 	const struct san_pool *p = o->p;
+	const struct pv_health *h = pv_health(p->why->len ? SAN_FAILED : SAN_OK);
 
 	i->v[POOL(ElementName)] = i->v[POOL(Name)] = i->v[POOL(PoolID)] = pv_str(p->name);
 	i->v[POOL(SystemName)] = pv_str(pv_state(c)->host->uuid);
@@ -62,7 +64,8 @@ static void pool_fill(const struct prov_ctx *c UNUSED, const struct prov_obj *o,
 	i->v[POOL(RemainingManagedSpace)] = cim_u64(p->free);
 	i->v[POOL(ResourceType)] = cim_u16(19); /* storage extent */
 	i->v[POOL(Usage)] = cim_u16(2);         /* unrestricted */
-	PV_FARES(i, MSISCSITARGET_StoragePool, pv_health(SAN_OK));
+	PV_FARES(i, MSISCSITARGET_StoragePool, h);
+	i->v[POOL(StatusDescriptions)] = pv_descriptions(c, h, p->why);
 }
 
 /* ---- volumes ---- */
@@ -95,6 +98,7 @@ static void volume_fill(const struct prov_ctx *c, const struct prov_obj *o, stru
 {
 	static const struct cim_value none[] = {PV_U16(2)}, broken[] = {PV_U16(3)};
 	const struct san_unit *u = o->p;
+	const struct san_pool *pool = san_pool(pv_state(c), u->pool);
 	const struct pv_health *h = pv_health(u->status);
 
 	i->v[VOLUME(ElementName)] = pv_str(u->name);
@@ -116,7 +120,7 @@ static void volume_fill(const struct prov_ctx *c, const struct prov_obj *o, stru
 		cim_array(CIM_UINT16, u->status == SAN_FAILED ? broken : none, 1);
 	i->v[VOLUME(InstallDate)] = pv_time(c, u->created_us);
 	PV_FARES(i, MSISCSITARGET_StorageVolume, h);
-	i->v[VOLUME(StatusDescriptions)] = pv_descriptions(c, h, u->why);
+	i->v[VOLUME(StatusDescriptions)] = pv_descriptions(c, h, u->why->len ? u->why : pool->why);
 	i->v[VOLUME(EnabledState)] = cim_u16(h->enabled);
 	i->v[VOLUME(TimeOfLastStateChange)] = pv_time(c, u->changed_us);
 }
@@ -340,7 +344,7 @@ static bool pools_in_pool(const struct prov_ctx *c, const struct prov_obj *from,
 		return false;
 	do
 		in = pv_next(c, pos, SAN_POOLS);
-	while (in && in->primordial);
+	while (in && (in->primordial || in->kind != p->kind));
 	return pv_set(c, PV_POOL, in, ret);
 }
 
@@ -353,7 +357,7 @@ static bool pool_of_pool(const struct prov_ctx *c, const struct prov_obj *from,
 		return false;
 	do
 		of = pv_next(c, pos, SAN_POOLS);
-	while (of && !of->primordial);
+	while (of && (!of->primordial || of->kind != p->kind));
 	return pv_set(c, PV_POOL, of, ret);
 }
 
@@ -363,7 +367,8 @@ static bool volumes_in_pool(const struct prov_ctx *c, const struct prov_obj *fro
 	const struct san_pool *p = from->p;
 	const struct san_unit *u;
 
-	/* All volumes are in the one concrete pool, so none is passed over. */
+	/* Nearly all volumes are in the pool of files, so few are passed over; a device's pool has
+	 * one, and devices are few. */
 	do
 		u = p->primordial ? NULL : pv_next(c, pos, SAN_UNITS);
 	while (u && u->pool != p->obj.id);
@@ -455,6 +460,14 @@ static enum cim_status size_range(struct prov_call *call)
 	}
 	if (type->u != 3)
 		return pv_not_supported(call, "volumes (ElementType 3) are all that is made here");
+	if (p->kind == SAN_POOL_DEVICES) {
+		if (p->primordial || p->free == 0)
+			return pv_not_supported(call, "nothing can be made from this pool now");
+		/* the whole device, or nothing */
+		call->out[RANGE(MinimumVolumeSize)] = call->out[RANGE(MaximumVolumeSize)] =
+			call->out[RANGE(VolumeSizeDivisor)] = cim_u64(p->free);
+		return CIM_OK;
+	}
 	call->out[RANGE(MinimumVolumeSize)] = cim_u64(SAN_VOLUME_UNIT);
 	call->out[RANGE(MaximumVolumeSize)] = cim_u64(p->free & ~(SAN_VOLUME_UNIT - 1));
 	call->out[RANGE(VolumeSizeDivisor)] = cim_u64(SAN_VOLUME_UNIT);

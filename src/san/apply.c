@@ -146,12 +146,13 @@ void san_port_measure(const struct san_state *s, struct san_port *p)
 
 void san_unit_measure(const struct san_state *s, struct san_unit *u)
 {
+	const struct san_pool *p = san_pool(s, u->pool);
 	struct san_walk w;
 
 	u->n_luns = 0;
 	for (const void *l = san_first_of(&w, s, SAN_LUNS_OF_UNIT, u->obj.id); l; l = san_next(&w))
 		u->n_luns++;
-	u->status = u->why->len ? SAN_FAILED : SAN_OK;
+	u->status = u->why->len || (p && p->why->len) ? SAN_FAILED : SAN_OK;
 }
 
 /* ids of objects whose measured fields may have moved */
@@ -256,6 +257,15 @@ static void touch(struct apply *a, const struct san_obj *o)
 	case SAN_BINDING:
 		dirty_add(&a->ports, ((const struct san_binding *)(const void *)o)->port);
 		break;
+	case SAN_POOL:
+		/* A pool of files is always well; it may have many thousands. */
+		if (((const struct san_pool *)(const void *)o)->kind != SAN_POOL_DEVICES)
+			break;
+		for (const struct san_unit *u = san_first(&w, a->s, SAN_UNITS); u; u = san_next(&w)) {
+			if (u->pool == o->id)
+				dirty_add(&a->units, u->obj.id);
+		}
+		break;
 	case SAN_UNIT:
 		dirty_add(&a->units, o->id);
 		break;
@@ -265,7 +275,6 @@ static void touch(struct apply *a, const struct san_obj *o)
 	case SAN_HOST:
 	case SAN_SETTINGS:
 	case SAN_NIC:
-	case SAN_POOL:
 	case SAN_GROUP:
 	case SAN_SESSION:
 	case SAN_KINDS:

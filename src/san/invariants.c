@@ -128,6 +128,7 @@ static int check_bindings(const struct san_state *s, struct err *e)
 
 static int check_units(const struct san_state *s, struct err *e)
 {
+	const struct san_pool *pool;
 	const struct san_unit *u;
 	const struct san_lun *l;
 	struct san_walk w;
@@ -136,8 +137,13 @@ static int check_units(const struct san_state *s, struct err *e)
 		struct san_unit *m;
 		bool same;
 
-		if (!san_pool(s, u->pool) || u->size == 0 || u->size % SAN_VOLUME_UNIT != 0)
+		pool = san_pool(s, u->pool);
+		if (!pool || u->size == 0 ||
+		    u->size % (*pool->device->s ? SAN_BLOCK_SIZE : SAN_VOLUME_UNIT) != 0)
 			BROKEN("volume %s has no pool or an odd size", u->naa);
+		if (!streq(u->device->s, pool->device->s))
+			BROKEN("volume %s is on %s and its pool is %s", u->naa, u->device->s,
+			       pool->device->s);
 		m = san_obj_dup(u);
 		san_unit_measure(s, m);
 		same = m->n_luns == u->n_luns && m->status == u->status;

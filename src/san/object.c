@@ -53,9 +53,11 @@ static const struct layout {
 	[SAN_ENGINE] = {sizeof(struct san_engine),   {AT(engine, kind), AT(engine, why)}         },
 	[SAN_NIC] = {sizeof(struct san_nic),      {AT(nic, name)}                             },
 	[SAN_IP] = {sizeof(struct san_ip),       {AT(ip, address), AT(ip, nic)}              },
-	[SAN_POOL] = {sizeof(struct san_pool),     {AT(pool, name)}                            },
+	[SAN_POOL] = {sizeof(struct san_pool),
+                      {AT(pool, name), AT(pool, device), AT(pool, identity), AT(pool, why)}    },
 	[SAN_GROUP] = {sizeof(struct san_group),    {AT(group, name)}                           },
-	[SAN_UNIT] = {sizeof(struct san_unit),     {AT(unit, name), AT(unit, why)}             },
+	[SAN_UNIT] = {sizeof(struct san_unit),
+                      {AT(unit, name), AT(unit, why), AT(unit, device), AT(unit, identity)}    },
 	[SAN_NODE] = {sizeof(struct san_node),     {AT(node, iqn), AT(node, alias)}            },
 	[SAN_PORT] = {sizeof(struct san_port),     {AT(port, iqn), AT(port, name), AT(port, why)}},
 	[SAN_PORTAL] = {sizeof(struct san_portal),
@@ -205,7 +207,8 @@ bool san_obj_same(const struct san_obj *a, const struct san_obj *b)
 	}
 	case SAN_POOL: {
 		BOTH(pool)
-		return x->primordial == y->primordial && streq(x->name->s, y->name->s);
+		return x->primordial == y->primordial && x->kind == y->kind &&
+		       streq(x->device->s, y->device->s) && streq(x->name->s, y->name->s);
 	}
 	case SAN_GROUP: {
 		BOTH(group)
@@ -214,7 +217,8 @@ bool san_obj_same(const struct san_obj *a, const struct san_obj *b)
 	case SAN_UNIT: {
 		BOTH(unit)
 		return x->pool == y->pool && streq(x->naa, y->naa) && x->size == y->size &&
-		       x->created_us == y->created_us && streq(x->name->s, y->name->s);
+		       x->created_us == y->created_us && streq(x->name->s, y->name->s) &&
+		       streq(x->identity->s, y->identity->s);
 	}
 	case SAN_NODE: {
 		BOTH(node)
@@ -351,21 +355,26 @@ struct san_group *san_group_new(uint64_t id, const char *name, bool is_default)
 	return g;
 }
 
-struct san_pool *san_pool_new(uint64_t id, const char *name, bool primordial)
+struct san_pool *san_pool_new(uint64_t id, const char *name, enum san_pool_kind kind,
+			      const char *device)
 {
 	struct san_pool *p = san_obj_new(SAN_POOL, id);
 
 	san_str_set(&p->name, name);
-	p->primordial = primordial;
+	p->kind = kind;
+	p->primordial = !device;
+	san_str_set(&p->device, device ? device : "");
 	return p;
 }
 
-struct san_unit *san_unit_new(uint64_t id, uint64_t pool, const char *naa, const char *name,
-			      uint64_t size, int64_t now_us)
+struct san_unit *san_unit_new(uint64_t id, const struct san_pool *pool, const char *naa,
+			      const char *name, uint64_t size, int64_t now_us)
 {
 	struct san_unit *u = san_obj_new(SAN_UNIT, id);
 
-	u->pool = pool;
+	u->pool = pool->obj.id;
+	san_str_share(&u->device, pool->device);
+	san_str_share(&u->identity, pool->identity);
 	(void)snprintf(u->naa, sizeof(u->naa), "%s", naa);
 	san_str_set(&u->name, name);
 	u->size = size;

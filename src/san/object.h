@@ -31,9 +31,11 @@ struct san_lun *san_lun_new(uint64_t id, const struct san_node *node, const stru
 struct san_node *san_node_new(uint64_t id, const char *iqn, const char *alias,
 			      int64_t now_us) MUST_CHECK;
 struct san_group *san_group_new(uint64_t id, const char *name, bool is_default) MUST_CHECK;
-struct san_pool *san_pool_new(uint64_t id, const char *name, bool primordial) MUST_CHECK;
-struct san_unit *san_unit_new(uint64_t id, uint64_t pool, const char *naa, const char *name,
-			      uint64_t size, int64_t now_us) MUST_CHECK;
+/* device NULL: a primordial one; "" for files. */
+struct san_pool *san_pool_new(uint64_t id, const char *name, enum san_pool_kind kind,
+			      const char *device) MUST_CHECK;
+struct san_unit *san_unit_new(uint64_t id, const struct san_pool *pool, const char *naa,
+			      const char *name, uint64_t size, int64_t now_us) MUST_CHECK;
 
 /* What every state begins with: the group "default" (1) and the two pools (2, 3). */
 void san_first_objects(struct san_changes *ch);

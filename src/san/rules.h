@@ -289,6 +289,15 @@ void san_session_seen(const struct san_state *s, const struct san_seen_session *
 		      struct san_changes *ch);
 void san_session_gone(const struct san_state *s, uint64_t id, struct san_changes *ch);
 void san_sessions_clear(const struct san_state *s, struct san_changes *ch); /* target restarted */
+/* Block devices: those that the configuration offers, and the others that pools stand for.  Pools
+ * come and go with the former; one that has a volume stays. */
+struct san_seen_device {
+	const char *path, *identity, *why; /* identity, why: "" when there is none */
+	uint64_t size;                     /* bytes */
+	bool offered;
+};
+void san_devices_seen(const struct san_state *s, const struct san_seen_device *seen, size_t n,
+		      struct san_changes *ch);
 /* Space in the pool's file system: total, and what volumes may still be made from. */
 void san_space_seen(const struct san_state *s, uint64_t total, uint64_t free_bytes,
 		    struct san_changes *ch);

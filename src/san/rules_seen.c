@@ -386,6 +386,87 @@ void san_sessions_clear(const struct san_state *s, struct san_changes *ch)
 		san_changes_add(ch, SAN_SESSION, x, NULL);
 }
 
+/* ---- block devices ---- */
+
+static const struct san_unit *unit_in(const struct san_state *s, const struct san_pool *p)
+{
+	struct san_walk w;
+	const struct san_unit *u = san_first(&w, s, SAN_UNITS);
+
+	while (u && u->pool != p->obj.id)
+		u = san_next(&w);
+	return u;
+}
+
+static const struct san_pool *primordial_of_devices(const struct san_state *s)
+{
+	struct san_walk w;
+	const struct san_pool *p = san_first(&w, s, SAN_POOLS);
+
+	while (p && (!p->primordial || p->kind != SAN_POOL_DEVICES))
+		p = san_next(&w);
+	return p;
+}
+
+/* was NULL: now is new. */
+static void pool_becomes(struct san_changes *ch, const struct san_pool *was, struct san_pool *now)
+{
+	if (was && san_obj_same(&was->obj, &now->obj) && was->total == now->total &&
+	    was->free == now->free && streq(was->identity->s, now->identity->s) &&
+	    streq(was->why->s, now->why->s))
+		san_unref(now);
+	else
+		san_changes_add(ch, SAN_POOL, was, now);
+}
+
+static void see_device(struct san_pool *now, const struct san_seen_device *x,
+		       const struct san_unit *u)
+{
+	now->total = x->size;
+	now->free = u ? 0 : x->size;
+	san_str_set(&now->identity, x->identity);
+	san_str_set(&now->why, x->why);
+}
+
+void san_devices_seen(const struct san_state *s, const struct san_seen_device *seen, size_t n,
+		      struct san_changes *ch)
+{
+	const struct san_pool *root = primordial_of_devices(s);
+	uint64_t id = s->next_id, total = 0, room = 0;
+	struct san_pool *now;
+	size_t kept = 0;
+
+	ch->observed = true;
+	for (size_t i = 0; i < n; i++) {
+		const struct san_pool *p = san_pool_of_device(s, seen[i].path);
+		const struct san_unit *u = p ? unit_in(s, p) : NULL;
+
+		if (!u && !seen[i].offered) {
+			if (p)
+				san_changes_add(ch, SAN_POOL, p, NULL);
+			continue;
+		}
+		now = p ? san_obj_dup(p)
+			: san_pool_new(id++, seen[i].path, SAN_POOL_DEVICES, seen[i].path);
+		see_device(now, &seen[i], u);
+		total += now->total;
+		room += now->free;
+		kept++;
+		pool_becomes(ch, p, now);
+	}
+	if (!root && kept == 0)
+		return;
+	if (kept == 0) {
+		san_changes_add(ch, SAN_POOL, root, NULL);
+		return;
+	}
+	now = root ? san_obj_dup(root)
+		   : san_pool_new(id, "block devices", SAN_POOL_DEVICES, NULL);
+	now->total = total;
+	now->free = room;
+	pool_becomes(ch, root, now);
+}
+
 void san_space_seen(const struct san_state *s, uint64_t total, uint64_t free_bytes,
 		    struct san_changes *ch)
 {
@@ -395,7 +476,7 @@ void san_space_seen(const struct san_state *s, uint64_t total, uint64_t free_byt
 	for (const struct san_pool *p = san_first(&w, s, SAN_POOLS); p; p = san_next(&w)) {
 		struct san_pool *d;
 
-		if (p->total == total && p->free == free_bytes)
+		if (p->kind != SAN_POOL_FILES || (p->total == total && p->free == free_bytes))
 			continue;
 		d = san_obj_dup(p);
 		d->total = total;

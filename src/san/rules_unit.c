@@ -13,20 +13,25 @@ static bool bad_ref(const struct san_ref *r)
 	return r->kind == SAN_REF_NULL || r->kind == SAN_REF_WRONG_CLASS;
 }
 
-/* What both pools show when volumes take (or, negative, give back) so many bytes. */
-static void take_space(const struct san_state *s, int64_t bytes, struct san_changes *ch)
+/* What a pool and the one it is drawn from show when volumes take (or, negative, give back) so many
+ * bytes. */
+static void take_space(const struct san_state *s, const struct san_pool *from, int64_t bytes,
+		       struct san_changes *ch)
 {
 	struct san_walk w;
 
 	if (bytes == 0)
 		return;
 	for (const struct san_pool *p = san_first(&w, s, SAN_POOLS); p; p = san_next(&w)) {
-		struct san_pool *d = san_obj_dup(p);
+		struct san_pool *d;
 
+		if (p != from && (!p->primordial || p->kind != from->kind))
+			continue;
+		d = san_obj_dup(p);
 		if (bytes < 0)
 			d->free += (uint64_t)-bytes;
 		else
-			d->free -= (uint64_t)bytes;
+			d->free -= (uint64_t)bytes < d->free ? (uint64_t)bytes : d->free;
 		if (d->free > d->total)
 			d->free = d->total;
 		san_changes_add(ch, SAN_POOL, p, d);
@@ -58,27 +63,73 @@ static uint64_t round_up(uint64_t size)
 	return (size + SAN_VOLUME_UNIT - 1) & ~(SAN_VOLUME_UNIT - 1);
 }
 
-static uint32_t create_volume(const struct san_state *s, const struct san_env *env,
-			      const struct san_volume_in *in, struct san_changes *ch,
-			      struct san_volume_out *ret, struct err *e)
+/* A device carries one volume, the whole of it; Size says how much it has to be at least. */
+static uint32_t size_on_device(const struct san_state *s, const struct san_volume_in *in,
+			       const struct san_pool *pool, uint64_t *ret_size,
+			       struct san_volume_out *ret, struct err *e)
 {
-	const struct san_pool *pool = san_concrete_pool(s);
-	uint64_t room = pool->free & ~(SAN_VOLUME_UNIT - 1), size;
-	auto_free char *name = NULL;
-	char naa[17];
+	struct san_walk w;
+
+	for (const struct san_unit *u = san_first(&w, s, SAN_UNITS); u; u = san_next(&w)) {
+		if (u->pool == pool->obj.id)
+			return refuse(e, SAN_IN_USE,
+				      "block device %s is volume %s already; a device carries one",
+				      pool->device->s, u->naa);
+	}
+	if (pool->why->len)
+		return refuse(e, SAN_METHOD_FAILED, "block device %s: %s", pool->device->s,
+			      pool->why->s);
+	if (in->has_size && in->size == 0)
+		return refuse(e, SAN_INVALID,
+			      "Size is 0; leave it out for the whole of the block device");
+	if (in->has_size && in->size > pool->total)
+		return refuse_size(e, in->size, pool->total, ret);
+	*ret_size = pool->total;
+	return SAN_DONE;
+}
+
+static uint32_t size_of_file(const struct san_volume_in *in, const struct san_pool *pool,
+			     uint64_t *ret_size, struct san_volume_out *ret, struct err *e)
+{
+	uint64_t room = pool->free & ~(SAN_VOLUME_UNIT - 1);
 
 	if (!in->has_size || in->size == 0)
 		return refuse(e, SAN_INVALID,
 			      "Size is missing or 0; a new volume needs one, in bytes");
 	if (in->size > room)
 		return refuse_size(e, in->size, room, ret);
-	size = round_up(in->size);
+	*ret_size = round_up(in->size);
+	return SAN_DONE;
+}
+
+static uint32_t create_volume(const struct san_state *s, const struct san_env *env,
+			      const struct san_volume_in *in, struct san_changes *ch,
+			      struct san_volume_out *ret, struct err *e)
+{
+	const struct san_pool *pool = in->pool.kind == SAN_REF_FOUND ? san_pool(s, in->pool.id)
+								     : san_concrete_pool(s);
+	auto_free char *name = NULL;
+	uint64_t size = 0;
+	char naa[17];
+	uint32_t r;
+
+	if (pool->primordial && pool->kind == SAN_POOL_DEVICES)
+		return refuse(e, SAN_INVALID,
+			      "pool '%s' is drawn from device by device; InPool must be the pool of "
+			      "one of them",
+			      pool->name->s);
+	if (pool->primordial)
+		pool = san_concrete_pool(s);
+	r = pool->kind == SAN_POOL_DEVICES ? size_on_device(s, in, pool, &size, ret, e)
+					   : size_of_file(in, pool, &size, ret, e);
+	if (r != SAN_DONE)
+		return r;
 	make_naa(s, env, naa);
 	name = san_nfc(in->name ? in->name : naa);
 	*ret = (struct san_volume_out){s->next_id, size};
 	san_changes_add(ch, SAN_UNIT, NULL,
-			san_unit_new(ret->id, pool->obj.id, naa, name, size, env->now_us));
-	take_space(s, (int64_t)size, ch);
+			san_unit_new(ret->id, pool, naa, name, size, env->now_us));
+	take_space(s, pool, (int64_t)size, ch);
 	return SAN_DONE;
 }
 
@@ -86,14 +137,21 @@ static uint32_t modify_volume(const struct san_state *s, const struct san_env *e
 			      const struct san_volume_in *in, const struct san_unit *u,
 			      struct san_changes *ch, struct san_volume_out *ret, struct err *e)
 {
-	uint64_t room = san_concrete_pool(s)->free & ~(SAN_VOLUME_UNIT - 1), size = u->size;
+	const struct san_pool *pool = san_pool(s, u->pool);
+	uint64_t room = pool->free & ~(SAN_VOLUME_UNIT - 1), size = u->size;
 	auto_free char *name = NULL;
 	struct san_unit *d;
 
 	if (in->has_size && in->size < u->size)
 		return refuse(e, SAN_INVALID, "volume %s has %llu bytes; volumes don't shrink",
 			      u->naa, (unsigned long long)u->size);
-	if (in->has_size && in->size > u->size) {
+	if (in->has_size && in->size > u->size && pool->kind == SAN_POOL_DEVICES) {
+		/* It follows a device that has grown, to its end. */
+		if (in->size > pool->total)
+			return refuse_size(e, in->size,
+					   pool->total > u->size ? pool->total : u->size, ret);
+		size = pool->total;
+	} else if (in->has_size && in->size > u->size) {
 		if (in->size - u->size > room)
 			return refuse_size(e, in->size, u->size + room, ret);
 		size = round_up(in->size);
@@ -107,7 +165,8 @@ static uint32_t modify_volume(const struct san_state *s, const struct san_env *e
 	d->size = size;
 	d->changed_us = env->now_us;
 	san_changes_add(ch, SAN_UNIT, u, d);
-	take_space(s, (int64_t)(size - u->size), ch);
+	if (pool->kind == SAN_POOL_FILES)
+		take_space(s, pool, (int64_t)(size - u->size), ch);
 	return SAN_DONE;
 }
 
@@ -138,6 +197,7 @@ uint32_t san_volume(const struct san_state *s, const struct san_env *env,
 uint32_t san_return_volume(const struct san_state *s, const struct san_return_volume_in *in,
 			   struct san_changes *ch, struct err *e)
 {
+	const struct san_pool *pool;
 	const struct san_unit *u;
 	const struct san_lun *l;
 	struct san_walk w;
@@ -152,7 +212,10 @@ uint32_t san_return_volume(const struct san_state *s, const struct san_return_vo
 		return refuse(e, SAN_IN_USE, "volume %s is attached to node %s; detach it first",
 			      u->naa, l->iqn->s);
 	san_changes_add(ch, SAN_UNIT, u, NULL);
-	take_space(s, -(int64_t)u->size, ch);
+	pool = san_pool(s, u->pool);
+	/* Of a device all is free again, also what a volume did not use of it. */
+	take_space(s, pool,
+		   -(int64_t)(pool->kind == SAN_POOL_DEVICES ? pool->total : u->size), ch);
 	return SAN_DONE;
 }
 

@@ -223,11 +223,23 @@ struct san_binding {
 	struct san_str *portal_text; /* the portal's */
 };
 
+/*
+ * A pool of files is the folder of volumes, drawn from the primordial pool that stands for its
+ * file system; there is one of each, always.  A block device that the configuration offers
+ * (--device) is a pool that holds one volume, the whole device; the primordial pool of these
+ * is there while one of them is.
+ */
+enum san_pool_kind { SAN_POOL_FILES, SAN_POOL_DEVICES };
 struct san_pool {
 	struct san_obj obj;
+	enum san_pool_kind kind;
+	bool primordial;
 	struct san_str *name;
-	bool primordial;      /* stands for the file system; the other one is drawn from it */
-	uint64_t total, free; /* measured: TotalManagedSpace, RemainingManagedSpace */
+	struct san_str *device; /* its path; empty for files and what is primordial */
+	/* measured: */
+	uint64_t total, free;     /* TotalManagedSpace, RemainingManagedSpace */
+	struct san_str *identity; /* what the device says of itself (engine/device.h), or empty */
+	struct san_str *why;      /* why the device can't be used, or empty */
 };
 
 struct san_unit {
@@ -235,7 +247,9 @@ struct san_unit {
 	uint64_t pool;
 	char naa[17];         /* 16 upper-case hex digits, NAA 3; never reused */
 	struct san_str *name; /* ElementName */
-	uint64_t size;        /* bytes, multiple of SAN_VOLUME_UNIT */
+	uint64_t size;        /* bytes; of a file a multiple of SAN_VOLUME_UNIT */
+	struct san_str *device;   /* the pool's: what it is kept on; empty: a file */
+	struct san_str *identity; /* what that device said of itself when the volume was made */
 	uint32_t n_luns;      /* measured: nodes that it is attached to */
 	enum san_status status;
 	struct san_str *why; /* the target's words when its file fails, or empty */
@@ -372,7 +386,8 @@ const struct san_binding *san_binding(const struct san_state *s, uint64_t port, 
 const struct san_binding *san_binding_of_node(const struct san_state *s, uint64_t portal,
 					      uint64_t node);
 const struct san_pool *san_pool(const struct san_state *s, uint64_t id);
-const struct san_pool *san_concrete_pool(const struct san_state *s); /* never NULL */
+const struct san_pool *san_concrete_pool(const struct san_state *s); /* of files; never NULL */
+const struct san_pool *san_pool_of_device(const struct san_state *s, const char *path);
 const struct san_unit *san_unit(const struct san_state *s, uint64_t id);
 const struct san_unit *san_unit_by_naa(const struct san_state *s, const char *naa); /* any case */
 const struct san_lun *san_lun_at(const struct san_state *s, uint64_t node, uint16_t lun);

@@ -185,8 +185,8 @@ struct san_state *san_state_new(struct san_host *host, struct san_settings *sett
 void san_first_objects(struct san_changes *ch)
 {
 	san_changes_add(ch, SAN_GROUP, NULL, san_group_new(1, "default", true));
-	san_changes_add(ch, SAN_POOL, NULL, san_pool_new(2, "file system", true));
-	san_changes_add(ch, SAN_POOL, NULL, san_pool_new(3, "default", false));
+	san_changes_add(ch, SAN_POOL, NULL, san_pool_new(2, "file system", SAN_POOL_FILES, NULL));
+	san_changes_add(ch, SAN_POOL, NULL, san_pool_new(3, "default", SAN_POOL_FILES, ""));
 }
 
 struct san_state *san_state_copy(const struct san_state *s)
@@ -296,6 +296,16 @@ const struct san_pool *san_pool(const struct san_state *s, uint64_t id)
 {
 	return by_id(s, SAN_POOLS, id);
 }
+const struct san_pool *san_pool_of_device(const struct san_state *s, const char *path)
+{
+	struct san_walk w;
+	const struct san_pool *p = san_first(&w, s, SAN_POOLS);
+
+	while (p && (p->primordial || !streq(p->device->s, path)))
+		p = san_next(&w);
+	return p;
+}
+
 const struct san_unit *san_unit(const struct san_state *s, uint64_t id)
 {
 	return by_id(s, SAN_UNITS, id);
@@ -396,7 +406,7 @@ const struct san_pool *san_concrete_pool(const struct san_state *s)
 	struct san_walk w;
 	const struct san_pool *p = san_first(&w, s, SAN_POOLS);
 
-	while (p && p->primordial)
+	while (p && (p->primordial || p->kind != SAN_POOL_FILES))
 		p = san_next(&w);
 	return p;
 }

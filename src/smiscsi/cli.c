@@ -247,6 +247,12 @@ const struct cim_raw_instance *cli_volume(struct cli *c, const char *name)
 		       (const char *const[]){"Name", "ElementName", NULL});
 }
 
+const struct cim_raw_instance *cli_pool(struct cli *c, const char *name)
+{
+	return by_name(c, "MSISCSITARGET_StoragePool", "pool", name,
+		       (const char *const[]){"ElementName", "InstanceID", NULL});
+}
+
 /* ---- printing ---- */
 
 /* Values of an answer are text; the sender's type decides what they are in JSON. */

@@ -70,6 +70,7 @@ const struct cim_raw_instance *cli_port(struct cli *c, const char *name);     /*
 const struct cim_raw_instance *cli_portal(struct cli *c, const char *name);   /* ADDR[:PORT] */
 const struct cim_raw_instance *cli_group(struct cli *c, const char *name);
 const struct cim_raw_instance *cli_volume(struct cli *c, const char *name);   /* NAA or name */
+const struct cim_raw_instance *cli_pool(struct cli *c, const char *name);     /* name or ID */
 
 /* Print a list: the named properties as columns for people, all of them as JSON. */
 struct cli_column {

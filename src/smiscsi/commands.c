@@ -29,7 +29,7 @@ const struct cli_command cli_commands[] = {
 	{"group", "rename", "GROUP NAME", 2, 2, "", cmd_group_rename, "give a portal group another name", false},
 	{"group", "delete", "GROUP", 1, 1, "", cmd_group_delete, "remove an empty portal group", false},
 	{"volume", "list", "", 0, 0, "", cmd_volume_list, "the storage volumes", false},
-	{"volume", "create", "NAME SIZE", 2, 2, "", cmd_volume_create, "make a volume; SIZE in bytes or with K, M, G, T (binary)", false},
+	{"volume", "create", "NAME [SIZE] [--pool POOL]", 1, 2, "pool", cmd_volume_create, "make a volume; SIZE in bytes or with K, M, G, T (binary); it may be left out when POOL is a block device", false},
 	{"volume", "grow", "VOLUME SIZE", 2, 2, "", cmd_volume_grow, "make a volume larger, also while in use", false},
 	{"volume", "rename", "VOLUME NAME", 2, 2, "", cmd_volume_rename, "give a volume another name", false},
 	{"volume", "delete", "VOLUME", 1, 1, "", cmd_volume_delete, "remove a volume that is not attached; its data is gone", false},

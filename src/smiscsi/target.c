@@ -467,6 +467,7 @@ int cmd_pool_list(struct cli *c)
 		{"ID", "InstanceID", NULL},
 		{"SPACE", NULL, pool_total},
 		{"FREE", NULL, pool_free},
+		{"STATUS", NULL, status},
 	};
 
 	return list(c, "MSISCSITARGET_StoragePool", cols, ARRAY_SIZE(cols));
@@ -474,19 +475,26 @@ int cmd_pool_list(struct cli *c)
 
 int cmd_volume_create(struct cli *c)
 {
+	const char *pool = cli_option(c, "pool");
+	const struct cim_raw_instance *in = pool ? cli_pool(c, pool) : NULL;
+	struct cim_named p[4];
 	struct session_answer a;
 	uint64_t size;
+	size_t n = 0;
 	int r;
 
-	if (!read_size(c->args[1], &size))
-		return cli_failf("'%s' is not a size; write 67108864 or 64M", c->args[1]);
-
-	struct cim_named p[] = {cli_text("ElementName", c->args[0]),
-				cli_number("ElementType", CIM_UINT16, 2),
-				cli_number("Size", CIM_UINT64, size)};
-
-	r = cli_service(c, STORAGE_SERVICE, "CreateOrModifyElementFromStoragePool", p, ARRAY_SIZE(p),
-			&a);
+	if (pool && !in)
+		return EXIT_REFUSED;
+	p[n++] = cli_text("ElementName", c->args[0]);
+	p[n++] = cli_number("ElementType", CIM_UINT16, 2);
+	if (c->n_args > 1) {
+		if (!read_size(c->args[1], &size))
+			return cli_failf("'%s' is not a size; write 67108864 or 64M", c->args[1]);
+		p[n++] = cli_number("Size", CIM_UINT64, size);
+	}
+	if (in)
+		p[n++] = cli_ref("InPool", in->path);
+	r = cli_service(c, STORAGE_SERVICE, "CreateOrModifyElementFromStoragePool", p, n, &a);
 	return r ? r : print_out_key(c, &a, "TheElement", "volume", "DeviceID");
 }
 

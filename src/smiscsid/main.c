@@ -329,6 +329,8 @@ static int start_control(struct daemon *d, struct err *e)
 		.settings = settings,
 		.portals = portals,
 		.n_portals = o->portal.n,
+		.devices = (const char *const *)o->device.v,
+		.n_devices = o->device.n,
 		.watch_network = true,
 		.observer = observe,
 		.observer_ctx = d,

@@ -8,7 +8,7 @@
 #include "cimxml/bounds.h"
 #include "smiscsid/options.h"
 
-enum kind { TEXT, BOOL, NUMBER, LISTEN, PORTAL, ENGINE };
+enum kind { TEXT, BOOL, NUMBER, LISTEN, PORTAL, DEVICE, ENGINE };
 
 static const struct row {
 	const char *name;
@@ -24,6 +24,8 @@ static const struct row {
 #undef OPT
 };
 
+enum { DEVICE_PATH_MAX = 200 };
+
 static const char *const engines[ENGINES] = {
 	[ENGINE_USER] = "user",
 	[ENGINE_LIO] = "lio",
@@ -38,7 +40,7 @@ static void *field(struct options *o, const struct row *r)
 
 static bool is_list(const struct row *r)
 {
-	return r->kind == LISTEN || r->kind == PORTAL;
+	return r->kind == LISTEN || r->kind == PORTAL || r->kind == DEVICE;
 }
 
 /* Canonical text and loopback-ness of a numeric address, link-local with its scope. */
@@ -117,6 +119,29 @@ static int set_bool(const struct row *r, const char *s, bool *ret, struct err *e
 	return 0;
 }
 
+/* The kernel's target takes no commas, the model's texts no control characters. */
+static int add_device(const struct row *r, const char *s, struct options_paths *l, struct err *e)
+{
+	size_t n = strlen(s);
+
+	if (*s != '/' || n > DEVICE_PATH_MAX || strpbrk(s, ", 	") || !str_utf8_xml(s, n) ||
+	    str_has_control(s, n))
+		return err_set(e, -EINVAL,
+			       "option --%s: '%.300s' is not an absolute path of at most %d bytes "
+			       "without commas and blanks",
+			       r->name, s, DEVICE_PATH_MAX);
+	for (size_t i = 0; i < l->n; i++) {
+		if (streq(l->v[i], s))
+			return 0;
+	}
+	if (l->n == OPTIONS_MAX_LIST)
+		return err_set(e, -EINVAL, "option --%s is given more than %d times", r->name,
+			       OPTIONS_MAX_LIST);
+	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+	l->v[l->n++] = xstrdup(s);
+	return 0;
+}
+
 static int set(struct options *o, const struct row *r, const char *s, struct err *e)
 {
 	void *f = field(o, r);
@@ -141,6 +166,8 @@ static int set(struct options *o, const struct row *r, const char *s, struct err
 				return 0;
 			}
 		return err_set(e, -EINVAL, "option --engine: '%s' is not one of %s", s, r->value);
+	case DEVICE:
+		return add_device(r, s, f, e);
 	case LISTEN:
 	case PORTAL:
 		break;
@@ -243,11 +270,20 @@ int options_read(struct options *o, int argc, char *const *argv, struct err *e)
 	return 0;
 }
 
+static void paths_done(struct options_paths *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
 void options_done(struct options *o)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].kind == TEXT)
 			free(*(char **)field(o, &rows[i]));
+		else if (rows[i].kind == DEVICE)
+			paths_done(field(o, &rows[i]));
 		else if (is_list(&rows[i]))
 			free(((struct options_list *)field(o, &rows[i]))->v);
 	}

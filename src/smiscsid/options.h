@@ -26,12 +26,18 @@ struct options_list {
 	size_t n;
 };
 
+struct options_paths {
+	char **v;
+	size_t n;
+};
+
 enum options_engine { ENGINE_USER, ENGINE_LIO, ENGINE_AUTO, ENGINE_FAKE, ENGINES };
 
 struct options {
 	char *config, *state, *naming_authority, *target, *log_level, *client_ca, *pam;
 	char *provider_authorities, *provider_certificate, *provider_key;
 	struct options_list http, https, portal;
+	struct options_paths device;
 	enum options_engine engine;
 	bool keep_credentials, no_auth, foreground, default_portals, identifier_selection, plain_http;
 	uint64_t default_port, logout_time, refresh, provider_timeout, threads;

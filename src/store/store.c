@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 enum {
-	VERSION = 1,              /* of the schema: PRAGMA user_version */
+	VERSION = 2,              /* of the schema: PRAGMA user_version */
 	APPLICATION = 0x736d6973, /* "smis": PRAGMA application_id */
 };
 
@@ -19,14 +19,14 @@ static const char schema[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK(one = 1), host TEXT NOT NULL,"
 	" generation INTEGER NOT NULL, next_id INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE pools(id INTEGER PRIMARY KEY, name TEXT NOT NULL, primordial INTEGER NOT "
-	"NULL)"
-	" STRICT;"
+	"NULL,"
+	" kind INTEGER NOT NULL DEFAULT 0, device TEXT NOT NULL DEFAULT '') STRICT;"
 	"CREATE TABLE groups(id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT "
 	"NULL)"
 	" STRICT;"
 	"CREATE TABLE units(id INTEGER PRIMARY KEY, pool INTEGER NOT NULL, naa TEXT NOT NULL,"
 	" name TEXT NOT NULL, size INTEGER NOT NULL, created_us INTEGER NOT NULL,"
-	" changed_us INTEGER NOT NULL) STRICT;"
+	" changed_us INTEGER NOT NULL, identity TEXT NOT NULL DEFAULT '') STRICT;"
 	"CREATE TABLE nodes(id INTEGER PRIMARY KEY, iqn TEXT NOT NULL, alias TEXT NOT NULL,"
 	" enabled INTEGER NOT NULL, requested INTEGER NOT NULL, created_us INTEGER NOT NULL,"
 	" changed_us INTEGER NOT NULL) STRICT;"
@@ -41,6 +41,13 @@ static const char schema[] =
 	" portal INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE luns(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, unit INTEGER NOT NULL,"
 	" lun INTEGER NOT NULL) STRICT;";
+
+/* From each version to the next. */
+static const char *const upgrades[VERSION] = {
+	[1] = "ALTER TABLE pools ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE pools ADD COLUMN device TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE units ADD COLUMN identity TEXT NOT NULL DEFAULT '';",
+};
 
 struct store {
 	sqlite3 *db;
@@ -95,12 +102,20 @@ static void put_pool(sqlite3_stmt *q, int i, const void *o)
 
 	put_text(q, &i, p->name->s);
 	put_int(q, &i, p->primordial);
+	put_int(q, &i, p->kind);
+	put_text(q, &i, p->device->s);
 }
 static void *get_pool(sqlite3_stmt *q, int i, uint64_t id, const struct san_state *s UNUSED)
 {
 	const char *name = get_text(q, &i);
+	bool primordial = get_int(q, &i) != 0;
+	uint64_t kind = get_int(q, &i);
+	const char *device = get_text(q, &i);
 
-	return san_pool_new(id, name, get_int(q, &i) != 0);
+	if (kind > SAN_POOL_DEVICES || (primordial && *device) ||
+	    (!primordial && kind == SAN_POOL_DEVICES && *device != '/'))
+		return NULL;
+	return san_pool_new(id, name, (enum san_pool_kind)kind, primordial ? NULL : device);
 }
 
 static void put_group(sqlite3_stmt *q, int i, const void *o)
@@ -127,18 +142,20 @@ static void put_unit(sqlite3_stmt *q, int i, const void *o)
 	put_int(q, &i, u->size);
 	put_int(q, &i, (uint64_t)u->created_us);
 	put_int(q, &i, (uint64_t)u->changed_us);
+	put_text(q, &i, u->identity->s);
 }
 static void *get_unit(sqlite3_stmt *q, int i, uint64_t id, const struct san_state *s)
 {
-	uint64_t pool = get_int(q, &i);
+	const struct san_pool *pool = san_pool(s, get_int(q, &i));
 	const char *naa = get_text(q, &i), *name = get_text(q, &i);
 	struct san_unit *u;
 
-	if (!san_pool(s, pool) || strlen(naa) != 16)
+	if (!pool || strlen(naa) != 16)
 		return NULL;
 	u = san_unit_new(id, pool, naa, name, get_int(q, &i), 0);
 	u->created_us = (int64_t)get_int(q, &i);
 	u->changed_us = (int64_t)get_int(q, &i);
+	san_str_set(&u->identity, get_text(q, &i));
 	return u;
 }
 
@@ -259,9 +276,9 @@ static const struct table {
 	void (*put)(sqlite3_stmt *q, int i, const void *o);
 	void *(*get)(sqlite3_stmt *q, int i, uint64_t id, const struct san_state *s);
 } tables[] = {
-	{SAN_POOL,    "pools",    "name,primordial",                                   "?,?",           put_pool,    get_pool   },
+	{SAN_POOL,    "pools",    "name,primordial,kind,device",                       "?,?,?,?",       put_pool,    get_pool   },
 	{SAN_GROUP,   "groups",   "name,is_default",                                   "?,?",           put_group,   get_group  },
-	{SAN_UNIT,    "units",    "pool,naa,name,size,created_us,changed_us",          "?,?,?,?,?,?",   put_unit,
+	{SAN_UNIT,    "units",    "pool,naa,name,size,created_us,changed_us,identity", "?,?,?,?,?,?,?", put_unit,
 	 get_unit													       },
 	{SAN_NODE,    "nodes",    "iqn,alias,enabled,requested,created_us,changed_us", "?,?,?,?,?,?",
 	 put_node,												   get_node   },
@@ -458,6 +475,25 @@ static int check_database(struct store *st, const char *path, struct err *e)
 	return r < 0 ? err_in(e, "%s", path) : 0;
 }
 
+/* All steps in one transaction: a database is of one version or the other, whole. */
+static int upgrade(struct store *st, struct err *e)
+{
+	sqlite3_int64 version = 0;
+	int r = db_pragma(st->db, "PRAGMA user_version", &version, e);
+	auto_free char *set = xasprintf("PRAGMA user_version=%d; COMMIT", VERSION);
+
+	if (r < 0 || version == VERSION)
+		return r;
+	r = db_exec(st->db, "BEGIN IMMEDIATE", e, "upgrade the database");
+	for (; r == 0 && version < VERSION; version++)
+		r = db_exec(st->db, upgrades[version], e, "upgrade the database");
+	if (r == 0)
+		r = db_exec(st->db, set, e, "upgrade the database");
+	if (r < 0 && !sqlite3_get_autocommit(st->db))
+		(void)sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
 static int prepare_all(struct store *st, struct err *e)
 {
 	int r = db_prepare(st->db, "BEGIN IMMEDIATE", &st->begin, e);
@@ -507,6 +543,8 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 		return r;
 	r = db_exec(st->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", e,
 		    "open the database");
+	if (r == 0)
+		r = upgrade(st, e);
 	if (r == 0)
 		r = prepare_all(st, e);
 	if (r < 0)

@@ -252,6 +252,9 @@ struct batch {
 	struct step *steps;
 	size_t n, cap;
 	bool took_away; /* connections may have lost what they came for */
+	bool whole;     /* a configuration: what can't be opened is left out */
+	uint64_t *left_out; /* names of units */
+	size_t n_left_out;
 	struct err *e;
 };
 
@@ -400,6 +403,7 @@ static void unit_forget(struct loop *l, struct loop_post *p)
 static int unit_add(struct batch *b, const struct change *c)
 {
 	struct store_params sp = {.path = c->path,
+				  .block = c->unit_kind && streq(c->unit_kind, "block"),
 				  .size = c->size,
 				  .block_size = c->block_size ? c->block_size : 512};
 	struct scsi_lu_params lp = {.naa = c->naa,
@@ -453,10 +457,35 @@ static int unit_add(struct batch *b, const struct change *c)
 	return 0;
 }
 
+static bool is_left_out(const struct batch *b, uint64_t naa)
+{
+	for (size_t i = 0; i < b->n_left_out; i++) {
+		if (b->left_out[i] == naa)
+			return true;
+	}
+	return false;
+}
+
+/* One volume that can't be had is no reason to serve none. */
+static int unit_add_or_not(struct batch *b, const struct change *c)
+{
+	int r = unit_add(b, c);
+
+	if (r != CONFIG_STORE || !b->whole)
+		return r;
+	b->left_out = xrealloc(b->left_out, (b->n_left_out + 1) * sizeof(b->left_out[0]));
+	b->left_out[b->n_left_out++] = c->naa;
+	log_warn(target, "unit %016" PRIx64 " is not served: %s", c->naa, b->e->text);
+	control_unit_event(b->t, c->naa, b->e->text);
+	return 0;
+}
+
 static int unit_change(struct batch *b, const struct change *c)
 {
 	struct unit *u = unit_find(b->t, c->naa);
 
+	if (!u && c->op == CHANGE_REMOVE && c->if_there)
+		return 0;
 	if (!u)
 		return no(b, CONFIG_NOT_FOUND, "unit %016" PRIx64 " does not exist", c->naa);
 	if (c->op == CHANGE_REMOVE) {
@@ -772,6 +801,10 @@ static int lun_change(struct batch *b, const struct change *c)
 	if (r < 0)
 		return r;
 	l = lun_find(n, c->lun);
+	if (c->op == CHANGE_REMOVE && !l && c->if_there)
+		return 0;
+	if (c->op == CHANGE_ADD && is_left_out(b, c->naa))
+		return 0;
 	if (c->op != CHANGE_ADD && !l)
 		return no(b, CONFIG_NOT_FOUND, "node %s has no LUN %u", n->iqn, c->lun);
 	if (c->op == CHANGE_ADD && l)
@@ -815,7 +848,7 @@ static int do_change(struct batch *b, const struct change *c)
 {
 	switch (c->kind) {
 	case KIND_UNIT:
-		return c->op == CHANGE_ADD ? unit_add(b, c) : unit_change(b, c);
+		return c->op == CHANGE_ADD ? unit_add_or_not(b, c) : unit_change(b, c);
 	case KIND_NODE:
 		return node_change(b, c);
 	case KIND_PORT:
@@ -994,10 +1027,10 @@ static void commit(struct batch *b)
 	}
 }
 
-static int run(struct target *t, const struct change *c, size_t n, const struct config_options *o,
-	       struct err *e)
+static int run(struct target *t, const struct change *c, size_t n, bool whole,
+	       const struct config_options *o, struct err *e)
 {
-	struct batch b = {.t = t, .e = e};
+	struct batch b = {.t = t, .whole = whole, .e = e};
 	int r = 0;
 
 	(void)pthread_mutex_lock(&t->lock);
@@ -1031,6 +1064,7 @@ static int run(struct target *t, const struct change *c, size_t n, const struct 
 				(void)pthread_mutex_unlock(&t->lock);
 			}
 		}
+	free(b.left_out);
 	free(b.steps);
 	return r;
 }
@@ -1038,7 +1072,7 @@ static int run(struct target *t, const struct change *c, size_t n, const struct 
 int config_apply(struct target *t, const struct change *c, size_t n, const struct config_options *o,
 		 struct err *e)
 {
-	return run(t, c, n, o, e);
+	return run(t, c, n, false, o, e);
 }
 
 /* ---- replace ---- */
@@ -1258,7 +1292,7 @@ int config_replace(struct target *t, const struct change *c, size_t n,
 			plan_add(&p, &add);
 		}
 	if (r == 0)
-		r = run(t, p.out, p.n, o, e);
+		r = run(t, p.out, p.n, true, o, e);
 	table_done(&p.wanted);
 	free(p.out);
 	free(w);

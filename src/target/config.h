@@ -28,6 +28,7 @@ struct change {
 	enum change_op op;
 	enum change_kind kind;
 	bool unless_sessions, enabled;
+	bool if_there; /* CHANGE_REMOVE of a unit or LUN: well, too, when there is none */
 	bool has_enabled, has_alias, has_chap; /* for CHANGE_SET: what is given */
 	const char *iqn, *alias, *address, *path, *unit_kind, *pr_path;
 	uint32_t tpgt, port, lun, block_size, logout_time, idle_time;
@@ -59,7 +60,8 @@ struct config_options {
 /* Returns 0, or an enum config_error with e filled. */
 int config_apply(struct target *t, const struct change *c, size_t n, const struct config_options *o,
 		 struct err *e) MUST_CHECK;
-/* Every change is CHANGE_ADD here. */
+/* Every change is CHANGE_ADD here.  A unit whose store can't be opened is left out, with its LUNs,
+ * and told of as failing; the rest is served. */
 int config_replace(struct target *t, const struct change *c, size_t n,
 		   const struct config_options *o, struct err *e) MUST_CHECK;
 

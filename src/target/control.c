@@ -343,6 +343,7 @@ static bool decode_change(const json_t *o, struct change *c, struct err *e)
 	c->has_enabled = enabled || c->op == CHANGE_ADD;
 	c->enabled = enabled ? json_is_true(enabled) : true;
 	c->unless_sessions = json_is_true(json_object_get(o, "unless_sessions"));
+	c->if_there = json_is_true(json_object_get(o, "if_there"));
 	c->has_chap = auth != NULL;
 	c->logout_time = 3;
 	c->idle_time = IDLE_SECONDS;

@@ -45,6 +45,7 @@ struct store_params {
 	uint64_t size;       /* bytes, a multiple of block_size; 0: what the file or device has */
 	uint32_t block_size; /* 512 or 4096 */
 	bool read_only;
+	bool block; /* it has to be a block device: what is there may be a file by mistake */
 };
 
 struct store;

@@ -330,6 +330,10 @@ struct store *store_file_open(const struct store_params *p, struct err *e)
 		(void)err_set(e, -EINVAL, "%s is neither a file nor a block device", p->path);
 		return NULL;
 	}
+	if (p->block && !S_ISBLK(st.st_mode)) {
+		(void)err_set(e, -ENOTBLK, "%s is not a block device", p->path);
+		return NULL;
+	}
 	if (S_ISBLK(st.st_mode)) {
 		/* O_EXCL keeps out mounts, other mappings and ourselves; it means something else
 		 * for files, so what it is had to be known first. */

@@ -38,6 +38,17 @@ def with_the_kernels_target_it_is_a_little_more_and_says_how_much():
 
 
 @test
+def with_block_devices_it_is_a_little_more():
+    drop_in = (smi.ROOT / "packaging/smiscsi-devices.conf").read_text()
+    for unit in ("smiscsid.service", "smiscsi-target.service"):
+        both = smi.temp_dir() / unit
+        both.write_text((smi.ROOT / "packaging" / unit).read_text() + "\n" + drop_in)
+        level = exposure(both)
+        print(f"# {unit} has {exposure(unit)}, with smiscsi-devices.conf {level}")
+        check(level <= 2.0, True, f"with the drop-in: {level}")
+
+
+@test
 def the_installed_servers_engine_is_auto():
     server = smi.Server(portals=1, engine=None, args=[
         "--config", str(smi.ROOT / "packaging/smiscsid.conf")]).start()

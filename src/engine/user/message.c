@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "engine/device.h"
 #include "engine/user/message.h"
 
 /* ---- to the target ---- */
@@ -13,11 +15,13 @@ static json_int_t num(uint64_t v)
 
 static json_t *unit_json(const struct san_unit *u, const char *dir)
 {
-	auto_free char *path = xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, dir, u->naa);
+	bool block = *u->device->s != '\0';
+	auto_free char *path = block ? xstrdup(u->device->s)
+				     : xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, dir, u->naa);
 	auto_free char *pr = xasprintf("%s/%s" ENGINE_PR_SUFFIX, dir, u->naa);
 
-	return json_pack("{s:s,s:s,s:s,s:I,s:i,s:s}", "naa", u->naa, "path", path, "backing", "file",
-			 "size", num(u->size), "block_size", (int)SAN_BLOCK_SIZE, "pr_path", pr);
+	return json_pack("{s:s,s:s,s:s,s:I,s:i,s:s}", "naa", u->naa, "path", path, "backing",
+			 block ? "block" : "file", "size", num(u->size), "block_size", (int)SAN_BLOCK_SIZE, "pr_path", pr);
 }
 
 static json_t *node_json(const struct san_node *n)
@@ -130,6 +134,9 @@ json_t *message_apply(const struct san_changes *ch, const char *units_dir, uint6
 			continue;
 		x = obj_json(c->now ? c->now : c->old, units_dir);
 		(void)json_object_set_new(x, "kind", json_string(kind_name(c->kind)));
+		/* It may never have had one whose store can't be opened. */
+		if (!c->now && (c->kind == SAN_UNIT || c->kind == SAN_LUN))
+			(void)json_object_set_new(x, "if_there", json_true());
 		(void)json_object_set_new(x, "op",
 					  json_string(!c->old  ? "add"
 						      : c->now ? "set"
@@ -149,15 +156,19 @@ bool message_is_empty(const json_t *apply_params)
 	return json_array_size(json_object_get(apply_params, "changes")) == 0;
 }
 
-static bool has_file(const struct san_unit *u, const char *dir)
+/* The target would make a file that is missing, and take a device that only has the right name. */
+static bool is_there(const struct san_unit *u, const char *dir, struct err *e)
 {
 	auto_free char *path = xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, dir, u->naa);
 
-	return access(path, F_OK) == 0;
+	if (*u->device->s)
+		return device_check(u->device->s, u->identity->s, u->size, e) == 0;
+	return access(path, F_OK) == 0 || err_set(e, -ENOENT, "its file is missing") == 0;
 }
 
 json_t *message_replace(const struct san_state *s, const char *units_dir,
-			void (*missing)(void *ctx, const struct san_unit *u), void *ctx)
+			void (*missing)(void *ctx, const struct san_unit *u, const char *why),
+			void *ctx)
 {
 	static const struct {
 		enum san_index in;
@@ -178,14 +189,15 @@ json_t *message_replace(const struct san_state *s, const char *units_dir,
 
 		for (const struct san_obj *o = san_first(&w, s, parts[i].in); o; o = san_next(&w)) {
 			const struct san_unit *u = NULL;
+			struct err e;
 
 			if (o->kind == SAN_UNIT)
 				u = (const void *)o;
 			else if (o->kind == SAN_LUN)
 				u = san_unit(s, ((const struct san_lun *)(const void *)o)->unit);
-			if (u && !has_file(u, units_dir)) {
+			if (u && !is_there(u, units_dir, &e)) {
 				if (o->kind == SAN_UNIT)
-					missing(ctx, u);
+					missing(ctx, u, e.text);
 				continue;
 			}
 			(void)json_array_append_new(list, obj_json(o, units_dir));

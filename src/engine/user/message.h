@@ -18,10 +18,11 @@ json_t *message_apply(const struct san_changes *ch, const char *units_dir, uint6
 /* Is there anything in it that the target must be told? */
 bool message_is_empty(const json_t *apply_params);
 
-/* params of "replace".  Volumes whose file is missing are left out with their logical units;
- * missing() is called for each. */
+/* params of "replace".  Volumes whose file or device is missing are left out with their logical
+ * units; missing() is called for each. */
 json_t *message_replace(const struct san_state *s, const char *units_dir,
-			void (*missing)(void *ctx, const struct san_unit *u), void *ctx) MUST_CHECK;
+			void (*missing)(void *ctx, const struct san_unit *u, const char *why),
+			void *ctx) MUST_CHECK;
 
 /* A notification, or a member of "portals" or "sessions", told to notify. */
 void message_portal(const json_t *portal, engine_notify *notify, void *ctx);

@@ -220,13 +220,13 @@ static void user_apply(struct engine *en, const struct san_changes *const *lists
 	free(calls);
 }
 
-static void unit_missing(void *ctx, const struct san_unit *unit)
+static void unit_missing(void *ctx, const struct san_unit *unit, const char *why)
 {
 	struct user_engine *u = ctx;
 
 	u->notify(u->ctx, &(struct engine_event){.kind = ENGINE_UNIT,
 						 .naa = unit->naa,
-						 .why = "its file is missing"});
+						 .why = why});
 }
 
 static void user_replace(struct engine *en, const struct san_state *s, struct engine_outcome *out)

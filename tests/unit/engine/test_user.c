@@ -278,7 +278,7 @@ TEST(replace_reports_portals_sessions_and_volumes_without_a_file)
 	san_changes_add(&ch, SAN_PORTAL, NULL,
 			san_portal_new(10, "10.0.0.1", 4, 3260, 1, SAN_PORTAL_HAND, 0));
 	san_changes_add(&ch, SAN_UNIT, NULL,
-			san_unit_new(11, 3, "3000000000000001", "lost", 1 << 20, 0));
+			san_unit_new(11, san_concrete_pool(s), "3000000000000001", "lost", 1 << 20, 0));
 	s = san_apply(take(s), &ch, 0, NULL);
 	rig_new(&r);
 	CHECK(seen(&r.w, ENGINE_UP, 1));

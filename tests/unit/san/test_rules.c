@@ -608,6 +608,94 @@ TEST(volumes)
 	box_done(&x);
 }
 
+static void offer(struct box *x, const char *path, uint64_t size, const char *identity,
+		  const char *why, bool offered)
+{
+	struct san_changes auto_changes ch = {0};
+
+	san_devices_seen(x->s,
+			 &(struct san_seen_device){.path = path,
+						   .identity = identity,
+						   .why = why,
+						   .size = size,
+						   .offered = offered},
+			 1, &ch);
+	box_apply(x, &ch);
+	CHECK_INT(san_invariants(x->s, &x->e), 0);
+}
+
+static uint32_t on_device(struct box *x, struct san_ref pool, struct san_ref element, int64_t size,
+			  uint64_t *ret)
+{
+	struct san_changes auto_changes ch = {0};
+	struct san_volume_in in = {.has_type = true,
+				   .type = 2,
+				   .pool = pool,
+				   .element = element,
+				   .has_size = size >= 0,
+				   .size = (uint64_t)size};
+	struct san_volume_out out = {0};
+	uint32_t code = san_volume(x->s, &box_env, &in, &ch, &out, &x->e);
+
+	*ret = code == 0 ? out.id : out.size;
+	if (code == 0)
+		box_apply(x, &ch);
+	CHECK_INT(san_invariants(x->s, &x->e), 0);
+	return code;
+}
+
+TEST(a_block_device_is_a_pool_for_one_volume_of_its_size)
+{
+	const uint64_t odd = (8 << 20) + 512;
+	const char *const path = "/dev/disk/by-id/one";
+	uint64_t got, files, pools;
+	struct san_ref pool;
+	struct box x;
+
+	box_new(&x);
+	files = san_concrete_pool(x.s)->free;
+	pools = san_count(x.s, SAN_POOLS);
+	offer(&x, path, odd, "wwn-1", "", true);
+	CHECK_INT(san_count(x.s, SAN_POOLS), pools + 2);
+	pool = ref(san_pool_of_device(x.s, path)->obj.id);
+	CHECK_INT(on_device(&x, pool, how(NONE, 0), 0, &got), 5);
+	CHECK_INT(on_device(&x, pool, how(NONE, 0), (int64_t)odd + 1, &got), 4097);
+	CHECK_INT(got, odd);
+	CHECK_INT(on_device(&x, ref(pool.id + 1), how(NONE, 0), 1, &got), 5); /* the primordial one */
+	CHECK_INT(on_device(&x, pool, how(NONE, 0), 1, &got), 0);
+	CHECK_INT(san_unit(x.s, got)->size, odd);
+	CHECK_STR(san_unit(x.s, got)->device->s, path);
+	CHECK_STR(san_unit(x.s, got)->identity->s, "wwn-1");
+	CHECK_INT(san_pool(x.s, pool.id)->free, 0);
+	CHECK_INT(san_pool(x.s, pool.id + 1)->free, 0);
+	CHECK_INT(san_concrete_pool(x.s)->free, files);
+	pools = got;
+	CHECK_INT(on_device(&x, pool, how(NONE, 0), -1, &got), 6);
+	/* It grows to the end of a device that has grown, and no further. */
+	offer(&x, path, 2 * odd, "wwn-1", "", true);
+	CHECK_INT(on_device(&x, how(NONE, 0), ref(pools), (int64_t)odd - 1, &got), 5);
+	CHECK_INT(on_device(&x, how(NONE, 0), ref(pools), (int64_t)odd * 3, &got), 4097);
+	CHECK_INT(got, 2 * odd);
+	CHECK_INT(on_device(&x, how(NONE, 0), ref(pools), (int64_t)odd + 1, &got), 0);
+	CHECK_INT(san_unit(x.s, pools)->size, 2 * odd);
+	/* The device is gone: the volume says so; no longer offered: it stays all the same. */
+	offer(&x, path, 0, "", "not there", false);
+	CHECK_INT(san_unit(x.s, pools)->status, SAN_FAILED);
+	offer(&x, path, 2 * odd, "wwn-1", "", false);
+	CHECK_INT(san_unit(x.s, pools)->status, SAN_OK);
+	CHECK_STR(san_unit(x.s, pools)->identity->s, "wwn-1");
+	BOX_DO(&x, san_return_volume(x.s, &(struct san_return_volume_in){ref(pools)}, &ch, &x.e));
+	CHECK_INT(san_pool(x.s, pool.id)->free, 2 * odd);
+	CHECK_INT(san_pool(x.s, pool.id + 1)->free, 2 * odd);
+	offer(&x, path, 0, "", "not there", true);
+	CHECK_INT(on_device(&x, pool, how(NONE, 0), -1, &got), 4);
+	/* Without a volume and without an offer it goes, and the primordial one with the last. */
+	offer(&x, path, 2 * odd, "wwn-1", "", false);
+	CHECK(san_pool_of_device(x.s, path) == NULL);
+	CHECK(san_pool(x.s, pool.id + 1) == NULL);
+	box_done(&x);
+}
+
 TEST(attach_and_detach)
 {
 	struct box x;

@@ -37,6 +37,10 @@ TEST(what_is_wrong_is_said_with_the_option_and_what_is_allowed)
 		{"--http", "[::1:80", "numeric address"},
 		{"--portal", "10.0.0.1:x", "no port between"},
 		{"--engine", "lioo", "not one of"},
+		{"--device", "sdb", "not an absolute path"},
+		{"--device", "/dev/a,b", "without commas"},
+		{"--device", "/dev/a b", "without commas"},
+		{"--device", "/dev/\x1b", "not an absolute path"},
 		{"--logout-time", "3601", "not a number from 0 to 3600"},
 		{"--default-portals", "maybe", "neither yes nor no"},
 	};
@@ -60,8 +64,12 @@ TEST(addresses_become_canonical_and_lists_keep_their_order)
 
 	CHECK_INT(read_args(&o, &e,
 			    ARGS("--portal", "127.0.0.1:3261", "--portal=[::0001]:3262", "--portal",
-				 "fe80::1%lo", "--portal", "10.1.2.3", "--no-auth")),
+				 "fe80::1%lo", "--portal", "10.1.2.3", "--no-auth", "--device",
+				 "/dev/b", "--device", "/dev/a", "--device=/dev/b")),
 		  0);
+	CHECK_INT(o.device.n, 2);
+	CHECK_STR(o.device.v[0], "/dev/b");
+	CHECK_STR(o.device.v[1], "/dev/a");
 	CHECK_INT(o.portal.n, 4);
 	CHECK_STR(o.portal.v[0].address, "127.0.0.1");
 	CHECK_INT(o.portal.v[0].port, 3261);

@@ -79,6 +79,7 @@ static void fill(struct san_changes *ch, uint64_t id)
 	struct san_node *n;
 	struct san_port *p;
 	struct san_portal *at;
+	struct san_pool *pool = san_pool_new(3, "default", SAN_POOL_FILES, "");
 	struct san_unit *u;
 
 	(void)snprintf(iqn, sizeof(iqn), "iqn.2026-11.test:%u", (unsigned)id);
@@ -89,13 +90,14 @@ static void fill(struct san_changes *ch, uint64_t id)
 	p = san_port_new(id + 1, n, 0xabcd, 5);
 	at = san_portal_new(id + 2, address, 4, 3260, 1, SAN_PORTAL_HAND, 5);
 	at->enabled.on = false;
-	u = san_unit_new(id + 4, 3, naa, "v\xc3\xa4", 1 << 20, 5);
+	u = san_unit_new(id + 4, pool, naa, "v\xc3\xa4", 1 << 20, 5);
 	san_changes_add(ch, SAN_NODE, NULL, n);
 	san_changes_add(ch, SAN_PORT, NULL, p);
 	san_changes_add(ch, SAN_PORTAL, NULL, at);
 	san_changes_add(ch, SAN_BINDING, NULL, san_binding_new(id + 3, p, at));
 	san_changes_add(ch, SAN_UNIT, NULL, u);
 	san_changes_add(ch, SAN_LUN, NULL, san_lun_new(id + 5, n, u, 254));
+	san_unref(pool);
 }
 
 TEST(what_was_committed_is_there_after_opening_again)
@@ -131,6 +133,51 @@ TEST(what_was_committed_is_there_after_opening_again)
 	CHECK(san_obj_same(&san_unit(b, 14)->obj, ch.v[4].now));
 	CHECK_STR(san_lun_of(b, 10, 14)->number, "FE");
 	CHECK_INT(san_node(b, 10)->enabled.changed_us, 5);
+	store_close(st);
+	place_free(&p);
+}
+
+TEST(a_database_of_the_version_before_is_taken_over)
+{
+	AUTO(san_state) a = NULL;
+	AUTO(san_state) b = NULL;
+	struct san_changes auto_changes ch = {0};
+	struct san_changes auto_changes devices = {0};
+	const struct san_changes *list = &ch;
+	struct store *st = NULL;
+	struct err e = {0};
+	struct place p;
+
+	place_new(&p);
+	CHECK_INT(store_open(p.dir, &st, &e), 0);
+	CHECK_INT(load(st, &a, &e), 0);
+	fill(&ch, 10);
+	CHECK_INT(store_commit(st, &list, 1, 7, 16, &e), 0);
+	store_close(st);
+	tamper(&p, "ALTER TABLE pools DROP COLUMN kind; ALTER TABLE pools DROP COLUMN device;"
+		   "ALTER TABLE units DROP COLUMN identity; PRAGMA user_version=1");
+	CHECK_INT(store_open(p.dir, &st, &e), 0);
+	CHECK_STR(e.text, "");
+	CHECK_INT(load(st, &b, &e), 0);
+	CHECK(san_obj_same(&san_unit(b, 14)->obj, ch.v[4].now));
+	CHECK_INT(san_concrete_pool(b)->obj.id, 3);
+	/* What only the new version has is kept, too. */
+	san_devices_seen(b,
+			 &(struct san_seen_device){.path = "/dev/x",
+						   .identity = "me",
+						   .why = "",
+						   .size = 1 << 20,
+						   .offered = true},
+			 1, &devices);
+	CHECK_INT(devices.n, 2);
+	list = &devices;
+	CHECK_INT(store_commit(st, &list, 1, 8, 18, &e), 0);
+	store_close(st);
+	san_state_unref(take(b));
+	CHECK_INT(store_open(p.dir, &st, &e), 0);
+	CHECK_INT(load(st, &b, &e), 0);
+	CHECK(san_pool_of_device(b, "/dev/x") != NULL);
+	CHECK_INT(san_pool_of_device(b, "/dev/x")->kind, SAN_POOL_DEVICES);
 	store_close(st);
 	place_free(&p);
 }
