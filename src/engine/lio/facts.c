@@ -27,24 +27,41 @@ static const char *after(const char *line, const char *label)
 	return at ? at + strlen(label) : NULL;
 }
 
-bool facts_unit(const char *text, struct facts_unit *ret)
+/* What stands between two labels on one line; returns what follows, or NULL. */
+static const char *between(const char *text, const char *label, const char *next,
+			   struct facts_unit *ret)
 {
-	const char *file = strstr(text, " File: "), *size;
+	const char *file = strstr(text, label), *rest;
 	size_t n;
 
 	if (!file)
-		return false;
-	file += strlen(" File: ");
-	size = after(file, "  Size: ");
-	if (!size)
-		return false;
-	n = (size_t)(size - file) - strlen("  Size: ");
+		return NULL;
+	file += strlen(label);
+	rest = after(file, next);
+	if (!rest)
+		return NULL;
+	n = (size_t)(rest - file) - strlen(next);
 	if (n == 0 || n >= sizeof(ret->file))
-		return false;
+		return NULL;
 	memcpy(ret->file, file, n);
 	ret->file[n] = '\0';
+	return rest;
+}
+
+bool facts_unit(const char *text, struct facts_unit *ret)
+{
+	const char *size = between(text, " File: ", "  Size: ", ret);
+
+	if (!size)
+		return false;
 	ret->size = digits(size, UINT64_MAX);
 	return true;
+}
+
+bool facts_unit_on_device(const char *text, struct facts_unit *ret)
+{
+	ret->size = 0;
+	return between(text, "  UDEV PATH: ", "  readonly: ", ret) != NULL;
 }
 
 static void copy_line(char *to, size_t size, const char *from)

@@ -17,6 +17,8 @@ struct facts_unit {
 	uint64_t size;
 };
 bool facts_unit(const char *text, struct facts_unit *ret) MUST_CHECK;
+/* The same of a block device: file is its path, size is not told. */
+bool facts_unit_on_device(const char *text, struct facts_unit *ret) MUST_CHECK;
 
 /* acls/INITIATOR/info: false when there is no session. */
 struct facts_connection {

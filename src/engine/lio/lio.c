@@ -53,6 +53,15 @@ struct job {
 	bool done, abandoned;
 };
 
+/* A unit or a port that fails, as it was told. */
+struct bad {
+	struct bad *next;
+	enum scope_kind kind;
+	uint16_t tpgt;
+	char name[SAN_IQN_MAX + 1];
+	char why[sizeof(((struct err *)0)->text)];
+};
+
 struct lio_engine {
 	struct engine engine;
 	char *state_dir;
@@ -75,7 +84,7 @@ struct lio_engine {
 	struct drain *drain;
 	struct san_state *want; /* what the kernel is to be; NULL: not told yet */
 	char complaint[sizeof(((struct err *)0)->text)]; /* said once, not at every try */
-	struct scopes bad;                               /* ports that were told of as not served */
+	struct bad *bad;                                 /* told of as failing */
 	bool made;   /* the kernel has been made like want once */
 	bool failed; /* something is not as wanted: again at retry_at */
 	uint64_t retry_at, check_at, poll_at, settle_at; /* monotonic ns; 0: not set */
@@ -130,33 +139,62 @@ static void on_left(void *ctx, const char *iqn, uint16_t tpgt, const char *porta
 	drain_add(l->drain, iqn, tpgt, portal, in_ms(seconds * 1000ULL));
 }
 
+/* Is it something to tell: failing, for another reason than before, or well again? */
+static bool fares_otherwise(struct lio_engine *l, enum scope_kind kind, const char *name,
+			    uint16_t tpgt, const char *why)
+{
+	struct bad **at = &l->bad, *b;
+
+	while (*at && ((*at)->kind != kind || (*at)->tpgt != tpgt || !streq((*at)->name, name)))
+		at = &(*at)->next;
+	b = *at;
+	if (b ? streq(b->why, why) : !*why)
+		return false;
+	if (!*why) {
+		*at = b->next;
+		free(b);
+		return true;
+	}
+	if (!b) {
+		b = *at = xcalloc(1, sizeof(*b));
+		b->kind = kind;
+		b->tpgt = tpgt;
+		(void)snprintf(b->name, sizeof(b->name), "%s", name);
+	}
+	(void)snprintf(b->why, sizeof(b->why), "%s", why);
+	return true;
+}
+
+static void forget_bad(struct lio_engine *l, enum scope_kind kind)
+{
+	for (struct bad **at = &l->bad; *at;) {
+		struct bad *b = *at;
+
+		if (b->kind != kind) {
+			at = &b->next;
+			continue;
+		}
+		*at = b->next;
+		free(b);
+	}
+}
+
 static void on_unit(void *ctx, const char *naa, const char *why)
 {
 	struct lio_engine *l = ctx;
-	const struct san_unit *u = l->want ? san_unit_by_naa(l->want, naa) : NULL;
 
-	/* Well, and always was: nothing to tell. */
-	if (!*why && !(u && u->why->len))
-		return;
-	l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_UNIT, .naa = naa, .why = why});
+	if (fares_otherwise(l, SCOPE_UNIT, naa, 0, why))
+		l->notify(l->ctx,
+			  &(struct engine_event){.kind = ENGINE_UNIT, .naa = naa, .why = why});
 }
 
 static void on_port(void *ctx, const char *iqn, uint16_t tpgt, const char *why)
 {
 	struct lio_engine *l = ctx;
-	size_t i = 0;
 
-	while (i < l->bad.n && (l->bad.v[i].tpgt != tpgt || !streq(l->bad.v[i].name->s, iqn)))
-		i++;
-	if (!*why && i == l->bad.n)
-		return;
-	if (!*why) {
-		san_str_unref(l->bad.v[i].name);
-		l->bad.v[i] = l->bad.v[--l->bad.n];
-	} else if (i == l->bad.n) {
-		scopes_add(&l->bad, SCOPE_PORT, iqn, tpgt);
-	}
-	l->notify(l->ctx, &(struct engine_event){
+	if (fares_otherwise(l, SCOPE_PORT, iqn, tpgt, why))
+		l->notify(l->ctx,
+			  &(struct engine_event){
 				  .kind = ENGINE_PORT, .iqn = iqn, .tpgt = tpgt, .why = why});
 }
 
@@ -335,6 +373,7 @@ static void replace_all(struct lio_engine *l, struct job *j)
 	}
 	san_state_unref(l->want);
 	l->want = san_state_ref(j->state);
+	forget_bad(l, SCOPE_UNIT); /* lio_replace has taken it back */
 	(void)make_all(l, &e); /* what failed shows in its objects, and is tried again */
 	if (l->tree.mended)
 		log_info(engine,
@@ -746,7 +785,8 @@ static void lio_free(struct engine *en)
 		l->head = j->next;
 		job_free(j);
 	}
-	scopes_done(&l->bad);
+	forget_bad(l, SCOPE_UNIT);
+	forget_bad(l, SCOPE_PORT);
 	san_state_unref(l->want);
 	pthread_cond_destroy(&l->ended);
 	pthread_mutex_destroy(&l->lock);
@@ -815,6 +855,7 @@ static void prepare_kernel(void)
 		modprobe("target_core_mod");
 	}
 	modprobe("target_core_file");
+	modprobe("target_core_iblock");
 	modprobe("iscsi_target_mod");
 	modprobe("tcp_diag");
 }

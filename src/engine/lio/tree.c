@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/device.h"
 #include "engine/engine.h"
 #include "engine/lio/facts.h"
 #include "engine/lio/tree.h"
@@ -32,6 +33,9 @@ enum { FOREIGN_TOLD = 32 }; /* by name */
 struct attribute {
 	const char *path, *value;
 };
+
+/* Where units are: files, block devices. */
+static const char *const hbas[] = {TREE_FILES, TREE_BLOCKS};
 
 /* ---- scopes ---- */
 
@@ -119,7 +123,7 @@ void scopes_of_changes(struct scopes *v, const struct san_changes *ch, const str
 int scopes_of_all(struct scopes *v, const struct tree *t, const struct san_state *s, struct err *e)
 {
 	static const enum san_index in[] = {SAN_UNITS, SAN_NODES, SAN_PORTS, SAN_PORTALS};
-	struct cfs_names auto_names units = {0}, auto_names portals = {0};
+	struct cfs_names auto_names portals = {0};
 	struct san_walk w;
 
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
@@ -139,13 +143,18 @@ int scopes_of_all(struct scopes *v, const struct tree *t, const struct san_state
 		if (!san_node_by_iqn(s, own_at(t->own, i)))
 			scopes_add(v, SCOPE_TARGET, own_at(t->own, i), 0);
 	}
-	if (cfs_list(&t->cfs, TREE_HBA, CFS_DIRS, &units, e) < 0 ||
-	    cfs_list(&t->cfs, "iscsi/" TREE_HOLDER "/tpgt_1/np", CFS_DIRS, &portals, e) < 0)
-		return e->code;
-	for (size_t i = 0; i < units.n; i++) {
-		if (strlen(units.v[i]) == 16 && !san_unit_by_naa(s, units.v[i]))
-			scopes_add(v, SCOPE_UNIT, units.v[i], 0);
+	for (size_t h = 0; h < ARRAY_SIZE(hbas); h++) {
+		struct cfs_names auto_names units = {0};
+
+		if (cfs_list(&t->cfs, hbas[h], CFS_DIRS, &units, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < units.n; i++) {
+			if (strlen(units.v[i]) == 16 && !san_unit_by_naa(s, units.v[i]))
+				scopes_add(v, SCOPE_UNIT, units.v[i], 0);
+		}
 	}
+	if (cfs_list(&t->cfs, "iscsi/" TREE_HOLDER "/tpgt_1/np", CFS_DIRS, &portals, e) < 0)
+		return e->code;
 	for (size_t i = 0; i < portals.n; i++) {
 		if (!san_portal_by_text(s, portals.v[i]))
 			scopes_add(v, SCOPE_PORTAL, portals.v[i], 0);
@@ -211,31 +220,46 @@ static int number_of(const char *name, const char *prefix)
 
 /* ---- units ---- */
 
-static struct cfs_path unit_path(const char *naa)
+/* The serial number that initiators see: as smiscsi-target writes it. */
+static struct cfs_path serial_of(const char *naa)
 {
-	return cfs_path(TREE_HBA "/%s", naa);
+	struct cfs_path p = cfs_path("%s", naa);
+
+	for (char *c = p.s; *c; c++)
+		*c = str_lower_c(*c);
+	return p;
 }
 
-static bool unit_there(const struct tree *t, const char *naa)
+static bool on_device(const struct san_unit *u)
+{
+	return *u->device->s != '\0';
+}
+
+static struct cfs_path unit_path(const struct san_unit *u)
+{
+	return cfs_path("%s/%s", hbas[on_device(u)], u->naa);
+}
+
+static bool unit_there(const struct tree *t, const struct san_unit *u)
 {
 	char enabled[8];
 
-	cfs_read_line(&t->cfs, cfs_path(TREE_HBA "/%s/enable", naa).s, enabled, sizeof(enabled));
+	cfs_read_line(&t->cfs, cfs_path("%s/enable", unit_path(u).s).s, enabled, sizeof(enabled));
 	return streq(enabled, "1");
 }
 
 /* Where the kernel keeps a unit's reservations that survive power loss. */
 static struct cfs_path reservations_path(const struct tree *t, const char *naa)
 {
-	return cfs_path("%s/aptpl_%s", t->pr_dir, naa);
+	return cfs_path("%s/aptpl_%s", t->pr_dir, serial_of(naa).s);
 }
 
 /* The kernel writes them and leaves it to others to give them back; it takes them only while
  * nobody can reach the unit. */
-static void restore_reservations(struct tree *t, const char *naa)
+static void restore_reservations(struct tree *t, const struct san_unit *u)
 {
-	struct cfs_path path = reservations_path(t, naa),
-			to = cfs_path(TREE_HBA "/%s/pr/res_aptpl_metadata", naa);
+	struct cfs_path path = reservations_path(t, u->naa),
+			to = cfs_path("%s/pr/res_aptpl_metadata", unit_path(u).s);
 	auto_free char *text = xcalloc(1, RESERVATIONS_MAX + 1);
 	auto_fd int fd = open(path.s, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char one[CFS_VALUE];
@@ -246,55 +270,65 @@ static void restore_reservations(struct tree *t, const char *naa)
 		return;
 	while (facts_next_registration(text, &at, one, sizeof(one))) {
 		if (cfs_write(&t->cfs, to.s, one, &e) < 0)
-			log_warn(engine, "a persistent reservation of volume %s is lost: %s", naa,
-				 e.text);
+			log_warn(engine, "a persistent reservation of volume %s is lost: %s",
+				 u->naa, e.text);
 	}
 }
 
 static int unit_take(struct tree *t, const struct san_state *s, const char *naa, struct err *e)
 {
 	const struct san_unit *u = san_unit_by_naa(s, naa);
-	struct cfs_path p = unit_path(naa);
+	bool any = false;
 
-	if (!cfs_exists(&t->cfs, p.s) || (u && unit_there(t, naa)))
-		return 0;
-	mend(t, u ? "volume %s was half made" : "volume %s is no longer there", naa);
-	if (cfs_rmdir(&t->cfs, p.s, e) < 0)
-		return err_in(e, "take volume %s from the kernel", naa);
-	if (!u)
+	for (size_t h = 0; h < ARRAY_SIZE(hbas); h++) {
+		struct cfs_path p = cfs_path("%s/%s", hbas[h], naa);
+
+		if (!cfs_exists(&t->cfs, p.s) || (u && h == on_device(u) && unit_there(t, u)))
+			continue;
+		mend(t, u ? "volume %s was half made" : "volume %s is no longer there", naa);
+		if (cfs_rmdir(&t->cfs, p.s, e) < 0)
+			return err_in(e, "take volume %s from the kernel", naa);
+		any = true;
+	}
+	if (any && !u)
 		(void)unlink(reservations_path(t, naa).s);
 	return 0;
 }
 
-/* The kernel has it under our name; is it our file, and how large? */
+/* The kernel has it under our name; is it our file or device, and how large? */
 static int unit_compare(struct tree *t, const struct san_unit *u, const char *file, struct err *e)
 {
 	struct facts_unit is;
 	char text[CFS_VALUE];
 
-	if (cfs_read(&t->cfs, cfs_path(TREE_HBA "/%s/info", u->naa).s, text, e) < 0)
+	if (cfs_read(&t->cfs, cfs_path("%s/info", unit_path(u).s).s, text, e) < 0)
 		return e->code;
-	if (!facts_unit(text, &is))
-		return err_set(e, -EPROTO, "the kernel says nothing of its file");
+	if (!(on_device(u) ? facts_unit_on_device(text, &is) : facts_unit(text, &is)))
+		return err_set(e, -EPROTO, "the kernel says nothing of its %s",
+			       on_device(u) ? "device" : "file");
 	if (!streq(is.file, file))
 		return err_set(e, -EEXIST,
-			       "the kernel serves another file under this name, %s; remove %s/%s "
+			       "the kernel serves another %s under this name, %s; remove %s/%s "
 			       "with the tool that made it",
-			       is.file, t->cfs.path, unit_path(u->naa).s);
-	if (is.size == u->size)
+			       on_device(u) ? "device" : "file", is.file, t->cfs.path,
+			       unit_path(u).s);
+	if (on_device(u) || is.size == u->size) /* the kernel follows a device by itself */
 		return 0;
 	mend(t, "volume %s had %llu bytes", u->naa, (unsigned long long)is.size);
-	return cfs_write(&t->cfs, cfs_path(TREE_HBA "/%s/control", u->naa).s,
+	return cfs_write(&t->cfs, cfs_path("%s/control", unit_path(u).s).s,
 			 cfs_path("fd_dev_size=%llu", (unsigned long long)u->size).s, e);
 }
 
 static int unit_make(struct tree *t, const struct san_unit *u, const char *file, struct err *e)
 {
-	struct cfs_path control = cfs_path("fd_dev_name=%s,fd_dev_size=%llu,fd_buffered_io=1", file,
-					   (unsigned long long)u->size);
+	struct cfs_path control =
+		on_device(u) ? cfs_path("udev_path=%s,readonly=0", file)
+			     : cfs_path("fd_dev_name=%s,fd_dev_size=%llu,fd_buffered_io=1", file,
+					(unsigned long long)u->size);
+	struct cfs_path serial = serial_of(u->naa);
 	const struct attribute must[] = {
 		{"control",             control.s},
-                {"wwn/vpd_unit_serial", u->naa   },
+                {"wwn/vpd_unit_serial", serial.s },
                 {"enable",              "1"      }
         };
 	/* Older kernels lack some. */
@@ -307,9 +341,9 @@ static int unit_make(struct tree *t, const struct san_unit *u, const char *file,
                 {"attrib/emulate_tpws",      "1"     },
 		{"attrib/unmap_zeroes_data", "1"     },
 	};
-	struct cfs_path p = unit_path(u->naa);
+	struct cfs_path p = unit_path(u);
 
-	if (cfs_mkdir(&t->cfs, TREE_HBA, e) < 0 || cfs_mkdir(&t->cfs, p.s, e) < 0)
+	if (cfs_mkdir(&t->cfs, hbas[on_device(u)], e) < 0 || cfs_mkdir(&t->cfs, p.s, e) < 0)
 		return e->code;
 	/* Names can only be given before it is enabled, the rest only afterwards. */
 	for (size_t i = 0; i < 3; i++)
@@ -319,39 +353,41 @@ static int unit_make(struct tree *t, const struct san_unit *u, const char *file,
 		if (cfs_write(&t->cfs, cfs_path("%s/%s", p.s, must[i].path).s, must[i].value, e) <
 		    0) {
 			(void)!cfs_rmdir(&t->cfs, p.s, NULL);
-			return e->code;
+			return on_device(u) ? device_why(file, e->code, e) : e->code;
 		}
 	}
 	for (size_t i = 3; i < ARRAY_SIZE(may); i++)
 		(void)!cfs_write(&t->cfs, cfs_path("%s/%s", p.s, may[i].path).s, may[i].value,
 				 NULL);
-	restore_reservations(t, u->naa);
+	restore_reservations(t, u);
 	return 0;
 }
 
 static int unit_give(struct tree *t, const struct san_state *s, const char *naa, struct err *e)
 {
 	const struct san_unit *u = san_unit_by_naa(s, naa);
-	auto_free char *file = xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, t->units_dir, naa);
-	int r;
+	auto_free char *file = NULL;
+	int r = 0;
 
 	if (!u)
 		return 0;
-	/* The kernel would make an empty one. */
-	if (access(file, F_OK) < 0) {
-		t->unit_fares(t->ctx, naa, "its file is missing");
-		return err_set(e, -ENOENT, "volume %s: its file %s is missing", naa, file);
-	}
-	if (unit_there(t, naa)) {
+	file = on_device(u) ? xstrdup(u->device->s)
+			    : xasprintf("%s/%s" ENGINE_UNIT_SUFFIX, t->units_dir, naa);
+	/* The kernel would make an empty file, and take any device that has the name. */
+	if (on_device(u))
+		r = device_check(file, u->identity->s, u->size, e);
+	else if (access(file, F_OK) < 0)
+		r = err_set(e, -ENOENT, "its file is missing");
+	if (r == 0 && unit_there(t, u)) {
 		r = unit_compare(t, u, file, e);
-	} else {
+	} else if (r == 0) {
 		mend(t, "volume %s was not there", naa);
 		r = unit_make(t, u, file, e);
 	}
-	watch(t, TREE_HBA);
+	watch(t, hbas[on_device(u)]);
 	t->unit_fares(t->ctx, naa, r < 0 ? e->text : "");
 	if (r < 0)
-		return err_in(e, "give volume %s to the kernel", naa);
+		return err_in(e, "volume %s (%s)", naa, file);
 	return 0;
 }
 
@@ -562,17 +598,18 @@ static bool lun_right(const struct tree *t, const struct want *w, const char *na
 {
 	int n = number_of(name, "lun_");
 	const struct san_lun *l = n < 0 ? NULL : san_lun_at(w->s, w->node->obj.id, (uint16_t)n);
+	const struct san_unit *u = l ? san_unit(w->s, l->unit) : NULL;
 	struct cfs_names auto_names links = {0};
 	struct cfs_path dir = cfs_path("%s/lun/%s", w->path.s, name);
 
-	if (!l || cfs_list(&t->cfs, dir.s, CFS_LINKS, &links, NULL) < 0)
+	if (!u || cfs_list(&t->cfs, dir.s, CFS_LINKS, &links, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < links.n; i++) {
 		if (!cfs_links_to(&t->cfs, cfs_path("%s/%s", dir.s, links.v[i]).s,
-				  unit_path(l->naa).s))
+				  unit_path(u).s))
 			return false;
 	}
-	return links.n == 1 && unit_there(t, l->naa);
+	return links.n == 1 && unit_there(t, u);
 }
 
 static int port_take_luns(struct tree *t, const struct want *w, struct err *e)
@@ -711,8 +748,9 @@ static int port_give_luns(struct tree *t, const struct want *w, struct err *e)
 	     l = san_next(&walk)) {
 		struct cfs_path dir = cfs_path("%s/lun/lun_%u", w->path.s, (unsigned)l->lun);
 		struct cfs_path at = cfs_path("%s/%s", dir.s, l->naa);
+		const struct san_unit *u = san_unit(w->s, l->unit);
 
-		if (!unit_there(t, l->naa)) /* said where the unit was looked at */
+		if (!u || !unit_there(t, u)) /* said where the unit was looked at */
 			continue;
 		if (!cfs_exists(&t->cfs, dir.s))
 			mend(t, "volume %s was not attached to port %s", l->naa, w->port->name->s);
@@ -720,7 +758,7 @@ static int port_give_luns(struct tree *t, const struct want *w, struct err *e)
 			continue;
 		if (cfs_mkdir(&t->cfs, dir.s, e) < 0)
 			return e->code;
-		if (cfs_link(&t->cfs, at.s, unit_path(l->naa).s, e) < 0) {
+		if (cfs_link(&t->cfs, at.s, unit_path(u).s, e) < 0) {
 			(void)!cfs_rmdir(&t->cfs, dir.s, NULL);
 			return e->code;
 		}
@@ -1005,7 +1043,6 @@ int tree_fence(struct tree *t, const char *iqn, struct err *e)
 
 int tree_clear(struct tree *t, struct err *e)
 {
-	struct cfs_names auto_names units = {0};
 	int first = 0;
 
 	/* From the end: each that goes leaves the list. */
@@ -1022,13 +1059,20 @@ int tree_clear(struct tree *t, struct err *e)
 	}
 	if (first < 0)
 		return first;
-	if (cfs_list(&t->cfs, TREE_HBA, CFS_DIRS, &units, e) < 0)
-		return e->code;
-	for (size_t i = 0; i < units.n; i++) {
-		if (strlen(units.v[i]) == 16 && cfs_rmdir(&t->cfs, unit_path(units.v[i]).s, e) < 0)
+	for (size_t h = 0; h < ARRAY_SIZE(hbas); h++) {
+		struct cfs_names auto_names units = {0};
+
+		if (cfs_list(&t->cfs, hbas[h], CFS_DIRS, &units, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < units.n; i++) {
+			if (strlen(units.v[i]) == 16 &&
+			    cfs_rmdir(&t->cfs, cfs_path("%s/%s", hbas[h], units.v[i]).s, e) < 0)
+				return e->code;
+		}
+		if (cfs_rmdir(&t->cfs, hbas[h], e) < 0)
 			return e->code;
 	}
-	return cfs_rmdir(&t->cfs, TREE_HBA, e);
+	return 0;
 }
 
 void tree_tell_foreign(const struct tree *t)

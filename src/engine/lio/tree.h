@@ -7,6 +7,7 @@
  * is missing, so that undoing a change is making its scopes like the state before it.
  *
  *	core/fileio_3260/NAA                    unit (its file is units/NAA.img)
+ *	core/iblock_3260/NAA                    unit on a block device
  *	iscsi/IQN/tpgt_N/{np/A:P,lun/lun_K}     node, port, binding, logical unit
  *	iscsi/IQN/tpgt_N/acls/INITIATOR/lun_K   so that the kernel tells about its sessions
  *	iscsi/TREE_HOLDER/tpgt_1/np/A:P         every portal that is switched on: it listens
@@ -20,7 +21,8 @@
 #include "engine/lio/own.h"
 #include "san/san.h"
 
-#define TREE_HBA    "core/fileio_3260"
+#define TREE_FILES  "core/fileio_3260"
+#define TREE_BLOCKS "core/iblock_3260"
 #define TREE_HOLDER "iqn.2026-11.local.smiscsi:portals" /* disabled: nobody ever sees it */
 
 /* A portal has left a port that goes on: its sessions are to be drained. */

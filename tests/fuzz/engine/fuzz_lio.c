@@ -21,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (facts_unit(text, &u))
 		n += strlen(u.file);
+	if (facts_unit_on_device(text, &u))
+		n += strlen(u.file);
 	while (facts_next_name((const char *)data, size, &at, name))
 		n += strlen(name);
 	at = 0;

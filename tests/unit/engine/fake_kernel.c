@@ -342,6 +342,14 @@ static int wrote(const char *path, const char *value)
 			       file, size);
 		put(dir, "info", control);
 	}
+	if (str_starts(path, "core/") && sscanf(control, "udev_path=%511[^,],", file) == 1) {
+		(void)snprintf(control, sizeof(control),
+			       "Status: ACTIVATED  Max Queue Depth: 128\n        iBlock device: loop0"
+			       "  UDEV PATH: %s  readonly: 0\n        Major: 7 Minor: 0  CLAIMED: "
+			       "IBLOCK\n",
+			       file);
+		put(dir, "info", control);
+	}
 	return 0;
 }
 

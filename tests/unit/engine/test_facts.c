@@ -90,6 +90,30 @@ TEST(a_file_and_its_size_are_found)
 	}
 }
 
+TEST(a_unit_on_a_device_is_known_by_its_path)
+{
+	static const struct {
+		const char *text, *path;
+	} rows[] = {
+		{"Status: ACTIVATED  Max Queue Depth: 128  SectorSize: 512  HwMaxSectors: 8\n"
+		 "        iBlock device: loop0  UDEV PATH: /dev/disk/by-id/x  readonly: 0\n"
+		 "        Major: 7 Minor: 0  CLAIMED: IBLOCK\n",
+		 "/dev/disk/by-id/x"},
+		{"        iBlock device: loop0  readonly: 0\n", NULL},
+		{"  UDEV PATH:   readonly: 0\n",                NULL},
+		{"  UDEV PATH: /dev/x\n  readonly: 0\n",        NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct facts_unit u;
+		bool ok = facts_unit_on_device(rows[i].text, &u);
+
+		CHECK_INT(ok, rows[i].path != NULL);
+		if (ok)
+			CHECK_STR(u.file, rows[i].path);
+	}
+}
+
 TEST(names_are_told_apart_by_NUL_and_newline)
 {
 	static const char text[] = "iqn.x:two\n\0iqn.x:one\n\0\n\0iqn.x:three";

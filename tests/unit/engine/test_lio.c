@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/str.h"
+#include "engine/device.h"
 #include "engine/lio/cfs.h"
 #include "engine/lio/lio.h"
 #include "fake_kernel.h"
@@ -128,6 +130,16 @@ static void says(const struct rig *r, const char *path, char text[static 256])
 	text[strcspn(text, "\n")] = '\0';
 }
 
+/* A serial number is told in lower case. */
+static struct cfs_path lower(const char *naa)
+{
+	struct cfs_path p = cfs_path("%s", naa);
+
+	for (char *c = p.s; *c; c++)
+		*c = str_lower_c(*c);
+	return p;
+}
+
 static void unit_file(const struct rig *r, uint64_t unit)
 {
 	const struct san_unit *u = san_unit(r->box.s, unit);
@@ -242,7 +254,7 @@ TEST(the_kernel_becomes_what_the_model_says)
 	CHECK(there(&r, "iscsi/%s/tpgt_1/lun/lun_0/%s", r.a, u1->naa));
 	CHECK(!there(&r, "iscsi/%s/tpgt_7/lun/lun_0", r.b));
 	says(&r, cfs_path("core/fileio_3260/%s/wwn/vpd_unit_serial", u1->naa).s, text);
-	CHECK_STR(text, u1->naa);
+	CHECK_STR(text, lower(u1->naa).s);
 	says(&r, cfs_path("core/fileio_3260/%s/enable", u1->naa).s, text);
 	CHECK_STR(text, "1");
 	says(&r, cfs_path("iscsi/%s/tpgt_1/enable", r.a).s, text);
@@ -486,6 +498,100 @@ TEST(a_volume_whose_file_is_missing_is_told_and_never_made)
 	rig_free(&r);
 }
 
+/* A loop device of some MiB on a file in the rig's folder; false where none can be had. */
+static bool loop_new(const struct rig *r, char device[static 64])
+{
+	auto_free char *cmd =
+		xasprintf("truncate -s 8M %s/disk && losetup -f --show %s/disk 2>/dev/null", r->dir,
+			  r->dir);
+	FILE *f = popen(cmd, "re");
+	bool ok = f && fgets(device, 64, f);
+
+	if (f)
+		(void)pclose(f);
+	device[strcspn(device, "\n")] = '\0';
+	return ok && *device == '/';
+}
+
+static void loop_free(const char *device)
+{
+	auto_free char *cmd = xasprintf("losetup -d %s", device);
+
+	CHECK_INT(system(cmd), 0); // NOLINT: the test's own words
+}
+
+TEST(a_volume_on_a_block_device_is_the_kernels_iblock)
+{
+	struct rig r = {0};
+	struct san_seen_device offered = {.why = "", .offered = true};
+	struct san_changes ch = {0};
+	struct device_facts is;
+	const struct san_unit *u;
+	char device[64] = "", text[256], naa[17];
+	uint64_t id;
+
+	rig_new(&r, 0);
+	if (!loop_new(&r, device)) {
+		printf("# no loop devices here\n");
+		rig_free(&r);
+		return;
+	}
+	CHECK_INT(device_look(device, &is, NULL), 0);
+	CHECK_INT(is.size, 8 << 20);
+	CHECK(strstr(is.identity, "/disk") != NULL);
+	offered.path = device;
+	offered.size = is.size;
+	offered.identity = is.identity;
+	san_devices_seen(r.box.s, &offered, 1, &ch);
+	box_apply(&r.box, &ch);
+	san_changes_done(&ch);
+	id = r.box.s->next_id;
+	CHECK_INT(san_volume(r.box.s, &box_env,
+			     &(struct san_volume_in){.has_type = true,
+						     .type = 2,
+						     .pool = ref(san_pool_of_device(r.box.s, device)
+									 ->obj.id)},
+			     &ch, &(struct san_volume_out){0}, &r.box.e),
+		  0);
+	CHECK_INT(rig_apply(&r, &ch, NULL), ENGINE_OK);
+	u = san_unit(r.box.s, id);
+	(void)snprintf(naa, sizeof(naa), "%s", u->naa);
+	says(&r, cfs_path("core/iblock_3260/%s/control", naa).s, text);
+	CHECK_STR(text, cfs_path("udev_path=%s,readonly=0", device).s);
+	says(&r, cfs_path("core/iblock_3260/%s/wwn/vpd_unit_serial", naa).s, text);
+	CHECK_STR(text, lower(naa).s);
+	CHECK(!there(&r, "core/fileio_3260/%s", naa));
+	CHECK_INT(san_attach(r.box.s, &(struct san_attach_in){ref(r.box.a), ref(id), "9"}, &ch,
+			     &(struct san_attach_out){0}, &r.box.e),
+		  0);
+	CHECK_INT(rig_apply(&r, &ch, NULL), ENGINE_OK);
+	CHECK(there(&r, "iscsi/%s/tpgt_1/lun/lun_9/%s", r.a, naa));
+	/* A new start finds all as it should be. */
+	rig_end(&r, true);
+	rig_engine(&r, 0);
+	rig_replace(&r);
+	CHECK_INT(r.w.count[ENGINE_UNIT], 0);
+	CHECK(there(&r, "iscsi/%s/tpgt_1/lun/lun_9/%s", r.a, naa));
+	/* The device is gone: said, the rest stays; it comes back. */
+	rig_end(&r, false);
+	CHECK(!there(&r, "core/iblock_3260"));
+	loop_free(device);
+	rig_engine(&r, 0);
+	rig_replace(&r);
+	CHECK(seen(&r.w, ENGINE_UNIT, 1));
+	CHECK_STR(r.w.unit_why, "the block device is empty");
+	CHECK(!there(&r, "iscsi/%s/tpgt_1/lun/lun_9", r.a));
+	CHECK(there(&r, "iscsi/%s/tpgt_1/lun/lun_0", r.a));
+	CHECK(loop_new(&r, text));
+	CHECK_STR(text, device);
+	CHECK(seen(&r.w, ENGINE_UNIT, 2));
+	CHECK_STR(r.w.unit_why, "");
+	r.en->ops->refresh(r.en); /* after what it was just doing */
+	CHECK(there(&r, "iscsi/%s/tpgt_1/lun/lun_9/%s", r.a, naa));
+	loop_free(device);
+	rig_free(&r);
+}
+
 TEST(reservations_that_survive_power_loss_are_given_back)
 {
 	struct rig r = {0};
@@ -496,7 +602,7 @@ TEST(reservations_that_survive_power_loss_are_given_back)
 	rig_new(&r, 0);
 	(void)snprintf(naa, sizeof(naa), "%s", san_unit(r.box.s, r.box.u1)->naa);
 	rig_end(&r, false);
-	file = xasprintf("%s/pr/aptpl_%s", r.dir, naa);
+	file = xasprintf("%s/pr/aptpl_%s", r.dir, lower(naa).s);
 	f = fopen(file, "w");
 	CHECK(f != NULL);
 	if (f) {
