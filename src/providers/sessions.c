@@ -58,8 +58,7 @@ static bool session_find(const struct prov_ctx *c, const struct cim_value *keys,
 	       pv_set(c, PV_SESSION, pv_session(c, id), ret);
 }
 
-static void session_fill(const struct prov_ctx *c, const struct prov_obj *o,
-			 struct cim_instance *i)
+static void session_fill(const struct prov_ctx *c, const struct prov_obj *o, struct cim_instance *i)
 {
 	const struct san_session *x = o->p;
 
@@ -168,6 +167,16 @@ static bool connection_find(const struct prov_ctx *c, const struct cim_value *ke
 	return false;
 }
 
+static struct cim_value length_or_null(uint32_t n)
+{
+	return n ? cim_u32(n) : cim_null(CIM_UINT32);
+}
+
+static struct cim_value digest(const struct san_connection *k, bool on)
+{
+	return k->digests_known ? cim_u16(on ? 3 : 2) : cim_null(CIM_UINT16);
+}
+
 static void connection_fill(const struct prov_ctx *c, const struct prov_obj *o,
 			    struct cim_instance *i)
 {
@@ -179,10 +188,10 @@ static void connection_fill(const struct prov_ctx *c, const struct prov_obj *o,
 	i->v[CONNECTION(Directionality)] = cim_u16(2);
 	i->v[CONNECTION(AggregationBehavior)] = cim_u16(2);
 	i->v[CONNECTION(ConnectionID)] = cim_u32(k->cid);
-	i->v[CONNECTION(MaxReceiveDataSegmentLength)] = cim_u32(k->max_recv);
-	i->v[CONNECTION(MaxTransmitDataSegmentLength)] = cim_u32(k->max_send);
-	i->v[CONNECTION(HeaderDigestMethod)] = cim_u16(k->header_digest ? 3 : 2);
-	i->v[CONNECTION(DataDigestMethod)] = cim_u16(k->data_digest ? 3 : 2);
+	i->v[CONNECTION(MaxReceiveDataSegmentLength)] = length_or_null(k->max_recv);
+	i->v[CONNECTION(MaxTransmitDataSegmentLength)] = length_or_null(k->max_send);
+	i->v[CONNECTION(HeaderDigestMethod)] = digest(k, k->header_digest);
+	i->v[CONNECTION(DataDigestMethod)] = digest(k, k->data_digest);
 	/* RFC 7143 section 13.25 has done away with markers. */
 	i->v[CONNECTION(ReceivingMarkers)] = cim_bool(false);
 	i->v[CONNECTION(SendingMarkers)] = cim_bool(false);
@@ -202,8 +211,7 @@ static void connection_fill(const struct prov_ctx *c, const struct prov_obj *o,
 static const struct san_session *first_of(struct san_walk *w, const struct san_state *s,
 					  const char *port_name)
 {
-	const struct san_session *x =
-		san_first_of_text(w, s, SAN_SESSIONS_OF_INITIATOR, port_name);
+	const struct san_session *x = san_first_of_text(w, s, SAN_SESSIONS_OF_INITIATOR, port_name);
 
 	while (x && !shows(x))
 		x = san_next(w);
@@ -231,8 +239,8 @@ bool pv_list_initiators(const struct prov_ctx *c, const struct prov_obj *from UN
 void pv_initiator_fill(const struct prov_ctx *c, const struct san_session *x,
 		       struct cim_instance *i)
 {
-	i->v[PORT(ElementName)] =
-		x->initiator_alias->len ? pv_str(x->initiator_alias) : pv_str(x->initiator_port);
+	i->v[PORT(ElementName)] = x->initiator_alias->len ? pv_str(x->initiator_alias)
+							  : pv_str(x->initiator_port);
 	i->v[PORT(Role)] = cim_u16(2);
 	i->v[PORT(Identifier)] = cim_str(x->isid);
 	PV_FARES(i, MSISCSITARGET_iSCSIProtocolEndpoint, pv_health(SAN_OK));
@@ -345,7 +353,7 @@ static const struct pv_legs pipes = {
 	PV_ENDPOINT_OF_PIPE,
 	2,
 	{{{PV_PORT, PV_SESSION}, sessions_of_port, ports_of_session, NULL, 0},
-	 {{PV_PORTAL, PV_CONNECTION}, connections_of_portal, portal_of_connection, NULL, 0}},
+	  {{PV_PORTAL, PV_CONNECTION}, connections_of_portal, portal_of_connection, NULL, 0}},
 };
 
 static bool pipes_walk(const struct prov_ctx *c, int which, const struct prov_obj *from,
@@ -422,7 +430,7 @@ static const struct pv_class_row classes[] = {
 	  .next = session_next,
 	  .find = session_find,
 	  .keys = session_keys,
-	  .fill = session_fill}},
+	  .fill = session_fill}   },
 	{PV_CONNECTION,
 	 {.cls = &cim_class_MSISCSITARGET_iSCSIConnection,
 	  .ns = &smiscsi_ns_iscsitarget,
@@ -439,7 +447,7 @@ static const struct pv_assoc_row assocs[] = {
 		  MSISCSITARGET_EndpointOfNetworkPipe_P_Dependent},
 	  .next = pipes_next,
 	  .walk = pipes_walk,
-	  .fill = pipes_fill}},
+	  .fill = pipes_fill}      },
 	{PV_PIPE_COMPOSITION,
 	 {.cls = &cim_class_MSISCSITARGET_NetworkPipeComposition,
 	  .ns = &smiscsi_ns_iscsitarget,

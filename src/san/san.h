@@ -269,8 +269,8 @@ struct san_lun {
 struct san_connection {
 	uint16_t cid;
 	char peer[SAN_PORTAL_TEXT], local[SAN_PORTAL_TEXT];
-	bool header_digest, data_digest;
-	uint32_t max_send, max_recv; /* MaxRecvDataSegmentLength, both ways */
+	uint32_t max_send, max_recv; /* MaxRecvDataSegmentLength, both ways; 0: not known */
+	bool digests_known, header_digest, data_digest;
 };
 enum { SAN_CONNECTIONS_MAX = 16 };
 

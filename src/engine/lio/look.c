@@ -166,6 +166,11 @@ static void tell_up(struct look *l, struct seen *x)
 {
 	struct san_connection c[SAN_CONNECTIONS_MAX];
 	struct engine_event ev = {.kind = ENGINE_SESSION_UP, .why = ""};
+	/* What we declare is known; what the initiator did, and digests, the kernel keeps to
+	 * itself. */
+	uint32_t max_recv = (uint32_t)number_at(
+		l, cfs_path("iscsi/%s/tpgt_%u/param", x->iqn, (unsigned)x->tpgt).s,
+		"MaxRecvDataSegmentLength");
 
 	memset(c, 0, sizeof(c));
 	for (size_t i = 0; i < x->facts.n_connections; i++) {
@@ -174,6 +179,7 @@ static void tell_up(struct look *l, struct seen *x)
 			       x->connections[i].peer[0] ? x->connections[i].peer
 							 : x->facts.connections[i].peer);
 		(void)snprintf(c[i].local, sizeof(c[i].local), "%s", x->connections[i].local);
+		c[i].max_recv = max_recv;
 	}
 	ev.session = (struct san_seen_session){
 		.id = x->id,

@@ -805,20 +805,43 @@ static int port_give_portals(struct tree *t, const struct want *w, enum tree_car
 	return care == TREE_BEST ? first : 0;
 }
 
-/* CHAP and masking are not in the model yet: who logs in sees the node's units. */
-static int port_give_attributes(struct tree *t, const struct want *w, struct err *e)
+/* CHAP and masking are not in the model yet: who logs in sees the node's units.  fresh: the kernel
+ * has just made the port, with defaults of its own. */
+static int port_give_attributes(struct tree *t, const struct want *w, bool fresh, struct err *e)
 {
 	static const struct attribute must[] = {
-		{"attrib/authentication",          "0"},
-		{"attrib/demo_mode_write_protect", "0"},
-		{"attrib/generate_node_acls",      "1"},
+		{"attrib/authentication",          "0"          },
+		{"attrib/demo_mode_write_protect", "0"          },
+		{"attrib/generate_node_acls",      "1"          },
+ /* What is offered at login: the same as smiscsi-target offers, and as the model
+  * says (providers/settings.c). */
+		{"param/MaxConnections",           "8"          },
+		{"param/InitialR2T",               "No"         },
+		{"param/ImmediateData",            "Yes"        },
+		{"param/MaxBurstLength",           "1048576"    },
+		{"param/FirstBurstLength",         "262144"     },
+		{"param/MaxRecvDataSegmentLength", "262144"     },
+		{"param/MaxOutstandingR2T",        "8"          },
+		{"param/DataPDUInOrder",           "Yes"        },
+		{"param/DataSequenceInOrder",      "Yes"        },
+		{"param/ErrorRecoveryLevel",       "0"          },
+		{"param/DefaultTime2Wait",         "0"          },
  /* A session whose connection is gone can't be taken up again (level 0): it ends. */
-		{"param/DefaultTime2Retain",       "0"},
+		{"param/DefaultTime2Retain",       "0"          },
+		{"param/HeaderDigest",             "None,CRC32C"},
+		{"param/DataDigest",               "None,CRC32C"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(must); i++) {
-		if (cfs_set(&t->cfs, cfs_path("%s/%s", w->path.s, must[i].path).s, must[i].value,
-			    e) < 0)
+		struct cfs_path at = cfs_path("%s/%s", w->path.s, must[i].path);
+		char is[64];
+
+		cfs_read_line(&t->cfs, at.s, is, sizeof(is));
+		if (streq(is, must[i].value))
+			continue;
+		if (!fresh)
+			mend(t, "%s of port %s was %s", must[i].path, w->port->name->s, is);
+		if (cfs_write(&t->cfs, at.s, must[i].value, e) < 0)
 			return e->code;
 	}
 	/* Only what initiators show to people; not every text is taken. */
@@ -848,7 +871,9 @@ static int port_give(struct tree *t, const struct san_state *s, const struct sco
 	watch(t, w.path.s);
 	watch(t, cfs_path("%s/np", w.path.s).s);
 	watch(t, cfs_path("%s/lun", w.path.s).s);
-	if (port_give_attributes(t, &w, e) < 0 || port_give_luns(t, &w, e) < 0 ||
+	watch(t, cfs_path("%s/attrib", w.path.s).s);
+	watch(t, cfs_path("%s/param", w.path.s).s);
+	if (port_give_attributes(t, &w, r == 0, e) < 0 || port_give_luns(t, &w, e) < 0 ||
 	    port_give_portals(t, &w, care, e) < 0)
 		return e->code;
 	if (!w.node->enabled.on || !w.port->enabled.on)

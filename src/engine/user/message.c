@@ -284,6 +284,7 @@ static void read_connection(const json_t *j, struct san_connection *c)
 	c->cid = (uint16_t)number(j, "cid", UINT16_MAX);
 	(void)snprintf(c->peer, sizeof(c->peer), "%s", text(j, "peer"));
 	(void)snprintf(c->local, sizeof(c->local), "%s", text(j, "local"));
+	c->digests_known = true;
 	c->header_digest = has_digest(j, "header_digest");
 	c->data_digest = has_digest(j, "data_digest");
 	c->max_send = (uint32_t)number(j, "max_send", UINT32_MAX);

@@ -219,7 +219,8 @@ static void seen_session(struct box *b, uint64_t id, const char *initiator, cons
 			 const char *local_end)
 {
 	struct san_connection conn[2] = {
-		{.cid = 0, .peer = "192.0.2.99:40000", .header_digest = true, .max_send = 65536,
+		{.cid = 0, .peer = "192.0.2.99:40000", .digests_known = true,
+		 .header_digest = true, .max_send = 65536,
 		 .max_recv = 262144},
 		{.cid = 7, .peer = "192.0.2.99:40001", .max_send = 65536, .max_recv = 262144},
 	};
