@@ -78,7 +78,9 @@ void iscsi_keys_settle(struct iscsi_keys *k)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].kind <= KIND_LIST && !(k->offered & UINT64_C(1) << i))
 			*slot(k, &rows[i]) = rows[i].def;
-	if (k->first_burst > k->max_burst) /* section 13.14 */
+	/* Section 13.14.  An initiator that named the bigger one first was told otherwise, and
+	 * what it was told counts. */
+	if (k->first_burst > k->max_burst && !(k->offered & UINT64_C(1) << ISCSI_KEY_first_burst))
 		k->first_burst = k->max_burst;
 }
 
@@ -174,6 +176,22 @@ static void answer_number(struct buf *b, const struct row *row, uint32_t v)
 	iscsi_text_add(b, row->name, text);
 }
 
+/* Section 6.2: a key whose negotiation fails is what it was before, which is its default, as
+ * nothing but declarations may be said twice in a session. */
+static void reject(struct iscsi_keys *k, const struct row *row, struct buf *answer)
+{
+	if (row->rule != DECLARED)
+		*slot(k, row) = row->def;
+	iscsi_text_add(answer, row->name, "Reject");
+}
+
+/* MaxBurstLength as far as it is known yet. */
+static uint32_t burst_limit(const struct iscsi_keys *k)
+{
+	return k->offered & UINT64_C(1) << ISCSI_KEY_max_burst ? k->max_burst
+							       : rows[ISCSI_KEY_max_burst].def;
+}
+
 static void negotiate(struct iscsi_keys *k, const struct row *row, const char *value,
 		      struct buf *answer)
 {
@@ -185,7 +203,7 @@ static void negotiate(struct iscsi_keys *k, const struct row *row, const char *v
 		char text[32];
 
 		if (!chosen || len >= sizeof(text)) {
-			iscsi_text_add(answer, row->name, "Reject");
+			reject(k, row, answer);
 			return;
 		}
 		memcpy(text, chosen, len);
@@ -196,10 +214,12 @@ static void negotiate(struct iscsi_keys *k, const struct row *row, const char *v
 	}
 	if (!(row->kind == KIND_BOOL ? parse_boolean : parse_number)(value, &theirs) ||
 	    theirs < row->min || theirs > row->max) {
-		iscsi_text_add(answer, row->name, "Reject");
+		reject(k, row, answer);
 		return;
 	}
 	*slot(k, row) = decide(row->rule, *slot(k, row), theirs);
+	if (slot(k, row) == &k->first_burst && k->first_burst > burst_limit(k))
+		k->first_burst = burst_limit(k); /* section 13.14 */
 	if (row->rule == DECLARED)
 		return;
 	if (row->kind == KIND_BOOL)

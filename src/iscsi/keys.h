@@ -70,8 +70,8 @@ const char *iscsi_key_name(enum iscsi_key key);
  * holds our own wish before the call and the agreement after it.
  *
  * Returns 0 and appends "name=answer" to ret_answer (nothing for a declaration), also for a
- * key we do not know ("NotUnderstood") and a value the RFC does not allow ("Reject"; k is
- * then unchanged); ISCSI_KEY_IS_TEXT when the key is a TEXT row of keys.def, which the
+ * key we do not know ("NotUnderstood") and a value the RFC does not allow ("Reject"; the
+ * default holds then); ISCSI_KEY_IS_TEXT when the key is a TEXT row of keys.def, which the
  * caller understands; -EPROTO with e filled when the key may not be said now, or was said
  * before in this negotiation.
  */

@@ -35,7 +35,8 @@ bool iscsi_op_from_initiator(uint8_t op)
 	return op <= ISCSI_LOGOUT || op == ISCSI_SNACK;
 }
 
-int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_len, struct err *e)
+int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_len,
+	      uint32_t *ret_bidi, struct err *e)
 {
 	enum { AHS_EXTENDED_CDB = 1, AHS_BIDI_LENGTH = 2 };
 	const uint8_t *at = hdr + ISCSI_BHS_LEN, *end = at + ahs_len;
@@ -43,6 +44,7 @@ int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_le
 
 	memcpy(cdb, hdr + 32, 16);
 	*ret_len = 16;
+	*ret_bidi = 0;
 	while (at < end) {
 		size_t left = (size_t)(end - at), n;
 
@@ -59,8 +61,11 @@ int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_le
 			extended = true;
 			memcpy(cdb + 16, at + 4, n - 1);
 			*ret_len = (uint16_t)(16 + n - 1);
-		} else if (at[2] != AHS_BIDI_LENGTH) {
-			return err_set(e, -EPROTO, "additional header of unknown type %u", at[2]);
+		} else if (at[2] == AHS_BIDI_LENGTH && n == 5) {
+			*ret_bidi = iscsi_get32(at + 4);
+		} else {
+			return err_set(e, -EPROTO, "additional header of unknown type %u or length",
+				       at[2]);
 		}
 		at += iscsi_padded((uint32_t)(3 + n)) < left ? iscsi_padded((uint32_t)(3 + n))
 							     : left;

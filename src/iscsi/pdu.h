@@ -49,6 +49,7 @@ enum { /* byte 1 */
        ISCSI_FINAL = 0x80,
        ISCSI_CMD_READ = 0x40,
        ISCSI_CMD_WRITE = 0x20,
+       ISCSI_RSP_BIDI_UNDERFLOW = 0x08,
        ISCSI_RSP_OVERFLOW = 0x04,
        ISCSI_RSP_UNDERFLOW = 0x02,
        ISCSI_DATA_IN_STATUS = 0x01,
@@ -222,10 +223,11 @@ bool iscsi_op_from_initiator(uint8_t op);
 
 /*
  * The CDB of a SCSI command: 16 bytes of the header and, in an AHS, what goes beyond.
- * cdb has room for 260 bytes.  -EPROTO when the AHS is malformed.
+ * cdb has room for 260 bytes.  ret_bidi: how much a bidirectional command expects to read, 0
+ * when it does not say.  -EPROTO when the AHS is malformed.
  */
 int iscsi_cdb(const uint8_t *hdr, size_t ahs_len, uint8_t *cdb, uint16_t *ret_len,
-	      struct err *e) MUST_CHECK;
+	      uint32_t *ret_bidi, struct err *e) MUST_CHECK;
 
 /* ---- framing ---- */
 enum iscsi_rx_event {

@@ -39,6 +39,14 @@ void iscsi_put_scsi_rsp(uint8_t b[static ISCSI_BHS_LEN], uint32_t itt, uint8_t s
 	iscsi_put32(b + 44, res.count);
 }
 
+void iscsi_put_bidi_underflow(uint8_t b[static ISCSI_BHS_LEN], uint32_t len)
+{
+	if (len == 0)
+		return;
+	b[1] |= ISCSI_RSP_BIDI_UNDERFLOW;
+	iscsi_put32(b + 40, len);
+}
+
 void iscsi_put_data_in(uint8_t b[static ISCSI_BHS_LEN], uint8_t flags, uint32_t itt, uint64_t lun,
 		       uint32_t data_sn, uint32_t offset, uint32_t len, const struct iscsi_sns *sn)
 {

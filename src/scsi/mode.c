@@ -80,10 +80,10 @@ static void no_apply(struct mode_state *m, const uint8_t *page)
 
 static const struct mode_page mode_pages[] = {
 	{PAGE_CACHING,    20, {0x08, 18},                                     caching_state, caching_apply, {0, 0, WCE}},
- /* TST 001b: each nexus has its own task set; GLTSD; unrestricted reordering; the time a
+ /* TST 000b: one task set for all nexuses (CLEAR TASK SET clears it for all); GLTSD; unrestricted reordering; the time a
   * command may be busy is unlimited. */
 	{PAGE_CONTROL,
-	 12,		  {0x0a, 10, 0x22, 0x10, 0, 0, 0, 0, 0xff, 0xff},
+	 12,		  {0x0a, 10, 0x02, 0x10, 0, 0, 0, 0, 0xff, 0xff},
 	 control_state,								      control_apply,
 	 {0, 0, D_SENSE, 0, SWP}										       },
 	{PAGE_EXCEPTIONS, 12, {0x1c, 10},                                     no_state,      no_apply,      {0}        },
@@ -138,7 +138,7 @@ enum scsi_step op_mode_sense(struct scsi_task *t)
 
 	if (pc == PC_SAVED)
 		return op_fail(t, ILLEGAL_REQUEST, SAVING_PARAMETERS_NOT_SUPPORTED);
-	if (subpage != 0 && !(page == PAGE_ALL && subpage == 0xff))
+	if (subpage != 0 && subpage != 0xff) /* FFh: all of them, and there are none */
 		return op_invalid_cdb(t, 3);
 	if (!dbd)
 		n += descriptor = block_descriptor(t->lu_, llbaa, p + n);

@@ -520,13 +520,13 @@ static enum outcome do_preempt(struct change *c)
 	bool takes = all ? c->action_key == 0
 			 : pr->holder && pr->holder->key == c->action_key && pr->type;
 
-	if (!type_and_scope_valid(c))
-		return REFUSED;
 	if (c->action_key == 0 && !all)
 		return bad_parameter(c, 8);
 	c->next.generation++;
-	if (!takes)
+	if (!takes) /* scope and type do not matter (SPC-4, removing registrations) */
 		return preempt_registrations(c, c->action_key) ? KEEP : conflict(c);
+	if (!type_and_scope_valid(c))
+		return REFUSED;
 	(void)preempt_registrations(c, c->action_key);
 	if (was != c->type && pr_type_for_registrants((enum pr_type)was))
 		tell_others(&c->next, c->me, UA_RESERVATIONS_RELEASED);

@@ -103,10 +103,19 @@ enum scsi_step scsi_task_begin(struct scsi_task *t);
 enum scsi_step scsi_task_run(struct scsi_task *t);
 /* Drop what begin reserved, for a task that never gets to run (connection lost, aborted). */
 void scsi_task_drop(struct scsi_task *t);
+/* The same, answered with CHECK CONDITION for a reason of the transport's own. */
+void scsi_task_fail(struct scsi_task *t, uint8_t key, uint16_t code);
 
 /* Task management that concerns the unit (RFC 7143 §11.5): the transport aborts its own tasks
  * and calls this for the unit's side (reset conditions, unit attentions for other nexuses). */
 enum scsi_tmf { SCSI_TMF_LU_RESET, SCSI_TMF_TARGET_RESET, SCSI_TMF_CLEAR_TASK_SET };
+/* The unit that a LUN field means to n (counted), or NULL; and whose a task is that has begun and
+ * not ended.  A unit that several targets map is one unit to task management. */
+struct scsi_lu *scsi_nexus_unit(struct scsi_nexus *n, uint64_t lun);
+static inline const struct scsi_lu *scsi_task_unit(const struct scsi_task *t)
+{
+	return t->lu_;
+}
 /* 0, or -ENOENT when there is no such LUN. */
 int scsi_tmf(struct scsi_nexus *n, enum scsi_tmf what, uint64_t lun);
 

@@ -413,10 +413,15 @@ struct scsi_lu *scsi_nexus_lu_by_naa(struct scsi_nexus *n, uint64_t naa, unsigne
 
 /* ---- task management ---- */
 
-static int reset_one(struct scsi_nexus *n, unsigned lun)
+struct scsi_lu *scsi_nexus_unit(struct scsi_nexus *n, uint64_t lun)
 {
-	struct scsi_lu *lu = scsi_nexus_lu(n, lun);
+	int number = scsi_lun_decode(lun);
 
+	return number < 0 ? NULL : scsi_nexus_lu(n, (unsigned)number);
+}
+
+static int reset_one(struct scsi_lu *lu)
+{
 	if (!lu)
 		return -ENOENT;
 	scsi_lu_reset(lu);
@@ -426,18 +431,17 @@ static int reset_one(struct scsi_nexus *n, unsigned lun)
 
 int scsi_tmf(struct scsi_nexus *n, enum scsi_tmf what, uint64_t lun)
 {
-	int number = scsi_lun_decode(lun);
 	struct scsi_lu *lu;
 
 	switch (what) {
 	case SCSI_TMF_TARGET_RESET:
 		for (unsigned i = 0; i <= SCSI_LUN_MAX; i++)
-			(void)reset_one(n, i);
+			(void)reset_one(scsi_nexus_lu(n, i));
 		return 0;
 	case SCSI_TMF_LU_RESET:
-		return number < 0 ? -ENOENT : reset_one(n, (unsigned)number);
+		return reset_one(scsi_nexus_unit(n, lun));
 	case SCSI_TMF_CLEAR_TASK_SET:
-		lu = number < 0 ? NULL : scsi_nexus_lu(n, (unsigned)number);
+		lu = scsi_nexus_unit(n, lun);
 		if (!lu)
 			return -ENOENT;
 		(void)pthread_mutex_lock(&lu->lock);

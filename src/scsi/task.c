@@ -455,3 +455,10 @@ void scsi_task_drop(struct scsi_task *t)
 {
 	task_release(t);
 }
+
+void scsi_task_fail(struct scsi_task *t, uint8_t key, uint16_t code)
+{
+	(void)op_fail(t, (enum sense_key)key, (enum sense_code)code);
+	t->data_total = 0;
+	task_release(t);
+}

@@ -464,7 +464,6 @@ bool login_request(struct connection *c)
 {
 	struct iscsi_login *l = c->login;
 	enum iscsi_login_event ev;
-	bool first = c->stat_sn == 0;
 
 	if (!c->login_op_seen) {
 		log_info(target, "connection closed: the first PDU is no login request peer=%s",
@@ -473,8 +472,9 @@ bool login_request(struct connection *c)
 		return false;
 	}
 	ev = iscsi_login_step(l, c->rx.hdr, c->login_data, c->rx.data_len);
-	if (first)
+	if (!c->stat_sn_known) /* we begin where the initiator expects us to */
 		c->stat_sn = l->exp_stat_sn;
+	c->stat_sn_known = true;
 	if (ev == ISCSI_LOGIN_IDENTIFY) {
 		struct iscsi_login_target target = {0};
 		enum iscsi_login_status status = identify(c, &target);

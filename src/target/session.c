@@ -452,6 +452,10 @@ static void logout(struct task *k)
 
 static void deliver(struct task *k)
 {
+	if (k->aborted) { /* before its turn came: only its number counted */
+		task_unref(k);
+		return;
+	}
 	switch (k->req.op) {
 	case ISCSI_SCSI_CMD:
 		task_deliver(k);
@@ -487,20 +491,10 @@ static void hold(struct session *s, struct task *k)
 	*p = k;
 }
 
-static void arrive(struct connection *c, struct task *k)
+void session_in_order(struct session *s, struct task *k)
 {
-	struct session *s = k->session;
 	uint32_t sn = k->req.cmd_sn;
 
-	if (k->req.immediate || (k->req.op == ISCSI_NOP_OUT && k->req.itt == ISCSI_TAG_NONE)) {
-		if (s->immediate >= IMMEDIATE_MAX) {
-			connection_reject(c, ISCSI_REJECT_TOO_MANY_IMMEDIATE, c->rx.hdr, false);
-			task_unref(k);
-		} else {
-			deliver(k);
-		}
-		return;
-	}
 	/* Outside the window a command is ignored without a word, section 4.2.2.1. */
 	if (iscsi_sn_lt(sn, s->exp_cmd_sn) || iscsi_sn_lt(session_max_cmd_sn(s), sn)) {
 		task_unref(k);
@@ -519,7 +513,25 @@ static void arrive(struct connection *c, struct task *k)
 		s->exp_cmd_sn++;
 		deliver(k);
 	}
+	if (s->patient)
+		task_management_patient(s);
 	session_task_gone(s);
+}
+
+static void arrive(struct connection *c, struct task *k)
+{
+	struct session *s = k->session;
+
+	if (!k->req.immediate && !(k->req.op == ISCSI_NOP_OUT && k->req.itt == ISCSI_TAG_NONE)) {
+		session_in_order(s, k);
+		return;
+	}
+	if (s->immediate >= IMMEDIATE_MAX) {
+		connection_reject(c, ISCSI_REJECT_TOO_MANY_IMMEDIATE, c->rx.hdr, false);
+		task_unref(k);
+		return;
+	}
+	deliver(k);
 }
 
 /* ---- PDUs ---- */

@@ -35,7 +35,7 @@ struct r2t {
 };
 
 enum task_state {
-	TASK_ARRIVING, /* its PDU is not wholly in, or waits for its CmdSN */
+	TASK_ARRIVING, /* its PDU is not wholly in, or waits for its CmdSN; so may data be */
 	TASK_WANTS_DATA,
 	TASK_DEFERRED, /* ready, but its connection has enough to send */
 	TASK_RUNNING,  /* in the SCSI room */
@@ -47,7 +47,7 @@ enum task_state {
  * commands use it until they are answered, for their data and their place in the order.
  */
 struct task {
-	struct task *next;      /* free list; out-of-order list */
+	struct task *next;      /* free list; out-of-order list; task management that waits */
 	struct task *hash_next; /* of session.tasks */
 	struct task *all_next,
 		**all_pprev; /* session.all_tasks: those delivered and not answered */
@@ -58,7 +58,8 @@ struct task {
 	struct iscsi_req req;
 	enum task_state state;
 	bool hashed, aborted, begun;
-	bool unsolicited; /* Data-Out that nobody asked for is still to come */
+	bool bidirectional; /* data both ways announced: no command here has that */
+	bool unsolicited;   /* Data-Out that nobody asked for is still to come */
 	bool bad_data;    /* data came that did not fit; the rest is thrown away */
 	uint8_t n_r2t;
 	uint8_t *buf;
@@ -68,6 +69,7 @@ struct task {
 	uint32_t solicited; /* ... and how many were asked for or came unasked */
 	uint32_t r2t_sn, data_sn;
 	uint32_t unsolicited_data_sn;
+	uint32_t bidi_read_len; /* what came with bidirectional */
 	struct r2t r2t[R2T_MAX]; /* the oldest first */
 	struct tmf *tmf;         /* is told when this task has ended */
 	struct scsi_task scsi;
@@ -111,6 +113,7 @@ struct session {
 	unsigned n_tasks; /* all that exist; the session lives until it is 0 */
 	uint64_t buffered;
 	struct task *out_of_order;        /* sorted by CmdSN */
+	struct task *patient;             /* task management that waits for earlier commands */
 	struct task *tasks[TASK_BUCKETS]; /* by ITT */
 	struct task *all_tasks;
 	/* relaxed atomics, written by the worker */
@@ -132,6 +135,7 @@ struct connection {
 	bool is_dirty, want_out, blocked_in, bulk, is_closed;
 	bool login_op_seen;
 	uint16_t cid;
+	bool stat_sn_known;
 	uint32_t stat_sn;
 	uint32_t max_send, max_recv;
 	struct iscsi_rx rx;
@@ -199,6 +203,9 @@ bool session_place(struct connection *c);
 void session_link(struct session *s);
 /* End it: connections closed, tasks aborted.  Worker thread. */
 void session_kill(struct session *s, const char *why);
+/* k has arrived for its place in the order of commands: deliver it and whatever it held up, or
+ * keep it until its turn.  Ignored outside the window. */
+void session_in_order(struct session *s, struct task *k);
 /* One task less; ends the dying session when it was the last. */
 void session_task_gone(struct session *s);
 void session_leave(struct session *s, struct connection *c); /* c is being closed */
@@ -219,6 +226,8 @@ bool tasks_run_deferred(struct connection *c);
 void task_data_out_header(struct connection *c, const struct iscsi_req *q);
 void task_data_out(struct connection *c);
 void task_management(struct task *k);
+/* Commands have been delivered: carry out the task management that waited for them. */
+void task_management_patient(struct session *s);
 struct task *task_find(struct session *s, uint32_t itt);
 /* Forget what has not begun to run, and let the rest end unseen.  Those of c, or all. */
 void tasks_abort(struct session *s, const struct connection *c);

@@ -16,7 +16,8 @@ struct tmf {
 	uint64_t lun;
 	bool every_lun;
 	struct node *node;
-	unsigned pending; /* atomic */
+	struct scsi_lu *unit; /* counted; other nodes may have it, too */
+	unsigned pending;     /* atomic */
 };
 
 struct tmf_visit {
@@ -136,6 +137,8 @@ static void send_response(struct task *k, struct iscsi_residual res)
 
 	iscsi_put_scsi_rsp(x->hdr, k->req.itt, (uint8_t)k->scsi.status, res, k->data_sn,
 			   k->scsi.sense_len, &sn);
+	if (k->bidirectional)
+		iscsi_put_bidi_underflow(x->hdr, k->bidi_read_len);
 	if (k->scsi.sense_len) {
 		iscsi_put16(x->small, k->scsi.sense_len);
 		memcpy(x->small + 2, k->scsi.sense, k->scsi.sense_len);
@@ -226,21 +229,19 @@ static void scsi_done(struct scsi_task *t)
 
 /* ---- the way of a command ---- */
 
-static void answer_with_sense(struct task *k, enum scsi_status status, uint8_t key, uint16_t code)
+static void fail(struct task *k, uint8_t key, uint16_t code)
 {
-	k->scsi.status = status;
+	scsi_task_fail(&k->scsi, key, code);
+	k->begun = false;
+}
+
+static void no_room(struct task *k)
+{
+	scsi_task_drop(&k->scsi);
+	k->begun = false;
+	k->scsi.status = SCSI_TASK_SET_FULL;
 	k->scsi.sense_len = 0;
-	k->scsi.data_in_len = 0;
-	k->scsi.data_total = 0;
-	if (status == SCSI_CHECK_CONDITION) {
-		memset(k->scsi.sense, 0, 18);
-		k->scsi.sense[0] = 0x70; /* fixed format, current */
-		k->scsi.sense[2] = key;
-		k->scsi.sense[7] = 10;
-		k->scsi.sense[12] = (uint8_t)(code >> 8);
-		k->scsi.sense[13] = (uint8_t)code;
-		k->scsi.sense_len = 18;
-	}
+	k->scsi.data_in_len = k->scsi.data_total = 0;
 }
 
 static bool has_room(const struct task *k, uint32_t size)
@@ -257,8 +258,10 @@ bool task_header(struct task *k, struct connection *c)
 	uint32_t size;
 	struct err e;
 
-	if (iscsi_cdb(c->rx.hdr, c->rx.ahs_len, k->scsi.cdb, &k->scsi.cdb_len, &e) < 0)
+	if (iscsi_cdb(c->rx.hdr, c->rx.ahs_len, k->scsi.cdb, &k->scsi.cdb_len, &k->bidi_read_len,
+		      &e) < 0)
 		return false;
+	k->bidirectional = write && read;
 	k->scsi.nexus = s->nexus;
 	k->scsi.lun = q->lun;
 	k->scsi.loop = k->worker->store;
@@ -271,6 +274,7 @@ bool task_header(struct task *k, struct connection *c)
 	if (!(q->flags & ISCSI_FINAL) && (!write || s->keys.initial_r2t))
 		return false;
 	k->unsolicited = !(q->flags & ISCSI_FINAL);
+	k->got = q->data_len;
 	if (!write)
 		return true;
 	size = q->w20 < TRANSFER_MAX ? q->w20 : TRANSFER_MAX;
@@ -307,11 +311,10 @@ static void task_run(struct task *k)
 				: k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
 									  : k->scsi.expected_len;
 		if (size > TRANSFER_MAX || !has_room(k, size)) {
-			scsi_task_drop(&k->scsi);
 			if (size > TRANSFER_MAX) /* INVALID FIELD IN CDB */
-				answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x2400);
+				fail(k, 5, 0x2400);
 			else
-				answer_with_sense(k, SCSI_TASK_SET_FULL, 0, 0);
+				no_room(k);
 			task_end(k);
 			return;
 		}
@@ -382,6 +385,19 @@ bool tasks_run_deferred(struct connection *c)
 	return some && c->tx_head;
 }
 
+/*
+ * Section 7.8: without recovery a sequence error ends the task, once all that was asked for
+ * has been sent.
+ */
+static void fail_for_bad_data(struct task *k)
+{
+	if (k->unsolicited || k->n_r2t > 0)
+		return;
+	fail(k, 0x0b, 0x4705); /* ABORTED COMMAND, PROTOCOL SERVICE CRC ERROR */
+	k->scsi.data_total = 0;
+	task_end(k);
+}
+
 void task_deliver(struct task *k)
 {
 	struct session *s = k->session;
@@ -399,25 +415,25 @@ void task_deliver(struct task *k)
 	}
 	task_enter(k);
 	k->state = TASK_WANTS_DATA;
-	k->got = k->req.data_len;
 	if (write && !k->buf && k->scsi.expected_len > 0) {
-		answer_with_sense(k, SCSI_TASK_SET_FULL, 0, 0);
-		task_progress(k);
-		return;
-	}
-	if (scsi_task_begin(&k->scsi) == SCSI_NEEDS_RUN) {
+		no_room(k);
+	} else if (scsi_task_begin(&k->scsi) == SCSI_NEEDS_RUN) {
 		k->begun = true;
 		if (k->scsi.dir == SCSI_DIR_OUT && write)
 			k->want = k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
 									  : k->scsi.expected_len;
-		if (k->want > k->buf_size) { /* over TRANSFER_MAX: INVALID FIELD IN CDB */
-			scsi_task_drop(&k->scsi);
-			k->begun = false;
+		if (k->bidirectional) { /* INVALID FIELD IN COMMAND INFORMATION UNIT */
 			k->want = 0;
-			answer_with_sense(k, SCSI_CHECK_CONDITION, 5, 0x2400);
+			fail(k, 5, 0x0e03);
+		} else if (k->want > k->buf_size) { /* over TRANSFER_MAX: INVALID FIELD IN CDB */
+			k->want = 0;
+			fail(k, 5, 0x2400);
 		}
 	}
-	task_progress(k);
+	if (k->bad_data)
+		fail_for_bad_data(k);
+	else
+		task_progress(k);
 }
 
 /* ---- data-out ---- */
@@ -435,12 +451,25 @@ static bool data_out_fits(struct task *k, const struct iscsi_req *q)
 	       offset == k->r2t[0].offset + k->r2t[0].got && n <= k->r2t[0].len - k->r2t[0].got;
 }
 
+/* Of a command that waits for earlier ones to arrive on other connections the data that nobody
+ * has to ask for comes all the same. */
+static struct task *find_held(struct session *s, uint32_t itt)
+{
+	struct task *k = s->out_of_order;
+
+	while (k && (k->req.op != ISCSI_SCSI_CMD || k->req.itt != itt || k->aborted))
+		k = k->next;
+	return k;
+}
+
 void task_data_out_header(struct connection *c, const struct iscsi_req *q)
 {
 	struct task *k = task_find(c->session, q->itt);
 
+	if (!k)
+		k = find_held(c->session, q->itt);
 	/* Data for a task that has been aborted meanwhile is no error. */
-	if (!k || k->conn != c || k->state != TASK_WANTS_DATA)
+	if (!k || k->conn != c || (k->state != TASK_WANTS_DATA && k->state != TASK_ARRIVING))
 		return;
 	k->refs++;
 	c->rx_task = k;
@@ -463,19 +492,6 @@ static void r2t_remove(struct task *k, uint32_t ttt)
 		}
 }
 
-/* Section 7.8: without recovery a sequence error ends the task, once all that was asked for
- * has been sent. */
-static void fail_for_bad_data(struct task *k)
-{
-	if (k->unsolicited || k->n_r2t > 0)
-		return;
-	if (k->begun)
-		scsi_task_drop(&k->scsi);
-	/* ABORTED COMMAND, PROTOCOL SERVICE CRC ERROR */
-	answer_with_sense(k, SCSI_CHECK_CONDITION, 0x0b, 0x4705);
-	task_end(k);
-}
-
 static void take_data(struct task *k, const struct iscsi_req *q)
 {
 	bool final = (q->flags & ISCSI_FINAL) != 0;
@@ -491,12 +507,13 @@ static void take_data(struct task *k, const struct iscsi_req *q)
 	}
 	if (q->w20 != ISCSI_TAG_NONE && final)
 		r2t_remove(k, q->w20);
-	if (k->bad_data) {
+	if (!k->bad_data)
+		k->got += q->data_len;
+	if (k->state == TASK_ARRIVING)
+		return; /* its turn is still to come */
+	if (k->bad_data)
 		fail_for_bad_data(k);
-		return;
-	}
-	k->got += q->data_len;
-	if (final)
+	else if (final)
 		task_progress(k);
 }
 
@@ -527,6 +544,7 @@ static void tmf_answer(struct loop *l, struct loop_post *p)
 		x->close_after = m->function == ISCSI_TMF_COLD_RESET;
 		connection_send(k->conn, x);
 	}
+	scsi_lu_unref(m->unit);
 	free(m);
 	task_leave(k);
 	task_unref(k);
@@ -580,14 +598,26 @@ static void task_abort_unseen(struct task *k)
 
 void tasks_abort(struct session *s, const struct connection *c)
 {
-	struct task *next, **p = &s->out_of_order;
+	struct task *next, **p = &s->patient;
 
+	while (*p) {
+		struct task *k = *p;
+
+		if (c && k->conn != c) {
+			p = &k->next;
+			continue;
+		}
+		*p = k->next;
+		task_leave(k);
+		task_unref(k);
+	}
 	for (struct task *k = s->all_tasks; k; k = next) {
 		next = k->all_next;
 		if (c && k->conn != c)
 			continue;
 		task_abort_unseen(k);
 	}
+	p = &s->out_of_order;
 	while (*p) {
 		struct task *k = *p;
 
@@ -602,13 +632,27 @@ void tasks_abort(struct session *s, const struct connection *c)
 	}
 }
 
+static bool concerns(const struct tmf *m, const struct task *k, const struct session *s)
+{
+	if (k == m->request)
+		return false;
+	if (s->node == m->node && (m->every_lun || k->req.lun == m->lun))
+		return true;
+	return m->unit && scsi_task_unit(&k->scsi) == m->unit;
+}
+
+/*
+ * Nobody waits here for the data that was asked for and is still to come (section 4.2.3.3 a):
+ * the initiator of Linux does not send it any more once it aborts, and would wait for the answer
+ * in vain.  What comes all the same is thrown away.
+ */
 static void abort_matching(struct session *s, struct tmf *m)
 {
 	struct task *next;
 
 	for (struct task *k = s->all_tasks; k; k = next) {
 		next = k->all_next;
-		if (k != m->request && (m->every_lun || k->req.lun == m->lun))
+		if (concerns(m, k, s))
 			task_abort(k, m);
 	}
 }
@@ -621,10 +665,9 @@ static void visit_worker(struct loop *l, struct loop_post *p)
 
 	for (struct session *s = w->all_sessions; s; s = next) {
 		next = s->next;
-		if (s->node != v->tmf->node)
-			continue;
 		abort_matching(s, v->tmf);
-		if (v->tmf->function == ISCSI_TMF_COLD_RESET && s != v->tmf->request->session)
+		if (v->tmf->function == ISCSI_TMF_COLD_RESET && s->node == v->tmf->node &&
+		    s != v->tmf->request->session)
 			session_kill(s, "target cold reset");
 	}
 	tmf_less(v->tmf);
@@ -648,23 +691,59 @@ static void abort_everywhere(struct tmf *m)
 static void reset(struct tmf *m, enum scsi_tmf what)
 {
 	m->every_lun = what == SCSI_TMF_TARGET_RESET;
+	if (!m->every_lun)
+		m->unit = scsi_nexus_unit(m->request->session->nexus, m->lun);
 	if (scsi_tmf(m->request->session->nexus, what, m->lun) < 0)
 		m->response = ISCSI_TMF_NO_LUN;
 	else
 		abort_everywhere(m);
 }
 
-static void abort_one(struct tmf *m, const struct iscsi_req *q)
+/*
+ * Section 11.6.1: a command that has not arrived counts as received, and when it comes it is too
+ * late, if its number is one that the initiator may have used before it sent this.
+ */
+static bool abort_before_it_comes(const struct task *k, const struct iscsi_req *q)
 {
-	struct task *victim = task_find(m->request->session, q->w20);
+	struct session *s = k->session;
+	struct task *ghost;
 
-	if (!victim || victim == m->request || victim->req.lun != q->lun)
-		m->response = ISCSI_TMF_NO_TASK;
-	else
-		task_abort(victim, m);
+	if (iscsi_sn_lt(q->w32, s->exp_cmd_sn) || iscsi_sn_lt(session_max_cmd_sn(s), q->w32) ||
+	    !iscsi_sn_lt(q->w32, q->cmd_sn))
+		return false;
+	ghost = task_new(k->conn);
+	ghost->aborted = true;
+	ghost->req.cmd_sn = q->w32;
+	session_in_order(s, ghost);
+	return true;
 }
 
-void task_management(struct task *k)
+static void abort_one(struct tmf *m, const struct iscsi_req *q)
+{
+	struct session *s = m->request->session;
+	struct task *victim = task_find(s, q->w20);
+
+	if (victim && victim->req.op == ISCSI_SCSI_CMD && victim->req.lun == q->lun) {
+		task_abort(victim, m);
+		return;
+	}
+	victim = victim ? NULL : find_held(s, q->w20);
+	if (victim && victim->req.lun == q->lun)
+		victim->aborted = true; /* its number will count when its turn comes */
+	else if (victim || !abort_before_it_comes(m->request, q))
+		m->response = ISCSI_TMF_NO_TASK;
+}
+
+static void abort_set(struct tmf *m)
+{
+	m->unit = scsi_nexus_unit(m->request->session->nexus, m->lun);
+	if (m->unit)
+		abort_matching(m->request->session, m);
+	else
+		m->response = ISCSI_TMF_NO_LUN;
+}
+
+static void manage(struct task *k)
 {
 	const struct iscsi_req *q = &k->req;
 	struct tmf *m = xcalloc(1, sizeof(*m));
@@ -676,13 +755,12 @@ void task_management(struct task *k)
 	m->lun = q->lun;
 	m->node = k->session->node;
 	m->pending = 1;
-	task_enter(k);
 	switch (m->function) {
 	case ISCSI_TMF_ABORT_TASK:
 		abort_one(m, q);
 		break;
 	case ISCSI_TMF_ABORT_TASK_SET:
-		abort_matching(k->session, m);
+		abort_set(m);
 		break;
 	case ISCSI_TMF_CLEAR_TASK_SET:
 		reset(m, SCSI_TMF_CLEAR_TASK_SET);
@@ -702,4 +780,50 @@ void task_management(struct task *k)
 		m->response = ISCSI_TMF_NOT_SUPPORTED;
 	}
 	tmf_less(m);
+}
+
+/*
+ * Section 4.2.3.3 b: a function for many tasks is for all with a lower CmdSN, also those that
+ * are still under way on another connection while this overtook them as an immediate request.
+ */
+static bool must_wait(const struct task *k)
+{
+	const struct session *s = k->session;
+	unsigned function = k->req.flags & 0x7f;
+
+	return (function == ISCSI_TMF_ABORT_TASK_SET ||
+		(function >= ISCSI_TMF_CLEAR_TASK_SET && function <= ISCSI_TMF_COLD_RESET)) &&
+	       iscsi_sn_lt(s->exp_cmd_sn, k->req.cmd_sn) &&
+	       !iscsi_sn_lt(session_max_cmd_sn(s) + 1, k->req.cmd_sn);
+}
+
+void task_management(struct task *k)
+{
+	struct task **end = &k->session->patient;
+
+	task_enter(k);
+	if (!must_wait(k)) {
+		manage(k);
+		return;
+	}
+	while (*end)
+		end = &(*end)->next;
+	k->next = NULL;
+	*end = k;
+}
+
+void task_management_patient(struct session *s)
+{
+	struct task **p = &s->patient;
+
+	while (*p) {
+		struct task *k = *p;
+
+		if (must_wait(k)) {
+			p = &k->next;
+			continue;
+		}
+		*p = k->next;
+		manage(k);
+	}
 }

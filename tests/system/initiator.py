@@ -75,6 +75,7 @@ class Connection:
 
     def __init__(self, address, port, name="iqn.2026-01.org.example:initiator", isid=b"\x80abcde",
                  cid=0, timeout=10):
+        self.at = address, port
         self.sock = socket.create_connection((address, port), timeout)
         self.name, self.isid, self.cid, self.tsih = name, isid, cid, 0
         self.cmd_sn, self.exp_stat_sn, self.itt = 1, 1, 0

@@ -326,7 +326,7 @@ def keys_are_answered_by_their_rules():
         ("MaxConnections", "2"), ("DataPDUInOrder", "No"), ("TaskReporting", "FastAbort,RFC3720")])
     got = dict(c.answers)
     want = {"HeaderDigest": "None", "DataDigest": "CRC32C", "MaxBurstLength": "4096",
-            "FirstBurstLength": "65536", "InitialR2T": "Yes", "ImmediateData": "No",
+            "FirstBurstLength": "4096", "InitialR2T": "Yes", "ImmediateData": "No",
             "MaxOutstandingR2T": "Reject", "ErrorRecoveryLevel": "0", "IFMarker": "No",
             "OFMarkInt": "Reject", "X-com.example.what": "NotUnderstood", "DefaultTime2Wait": "5",
             "MaxConnections": "2", "DataPDUInOrder": "Yes", "TaskReporting": "RFC3720",

@@ -36,13 +36,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			uint8_t cdb[260];
 			struct iscsi_req q;
 			uint16_t len;
+			uint32_t bidi;
 
 			if (r < 0)
 				goto out;
 			if (r != ISCSI_RX_HEADER)
 				continue;
 			iscsi_req_decode(&q, rx.hdr);
-			if (iscsi_cdb(rx.hdr, rx.ahs_len, cdb, &len, &e) == 0 && len > sizeof(cdb))
+			if (iscsi_cdb(rx.hdr, rx.ahs_len, cdb, &len, &bidi, &e) == 0 &&
+			    len > sizeof(cdb))
 				abort();
 			iscsi_rx_into(&rx, q.flags & 1 ? into : NULL);
 		}

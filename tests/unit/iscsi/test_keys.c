@@ -75,15 +75,18 @@ TEST(every_offer_has_the_answer_of_its_rule)
 	}
 }
 
-TEST(a_refused_offer_changes_nothing)
+TEST(a_refused_offer_leaves_the_default_of_the_standard)
 {
-	struct iscsi_keys k, before;
+	struct iscsi_keys k;
 
 	iscsi_keys_wish(&k);
-	before = k;
 	CHECK_STR(offer(&k, "MaxBurstLength", "1"), "MaxBurstLength=Reject");
-	k.offered = 0;
-	CHECK_INT(memcmp(&k, &before, sizeof(k)), 0);
+	CHECK_STR(offer(&k, "MaxOutstandingR2T", "many"), "MaxOutstandingR2T=Reject");
+	CHECK_STR(offer(&k, "InitialR2T", "Maybe"), "InitialR2T=Reject");
+	iscsi_keys_settle(&k);
+	CHECK_INT(k.max_burst, 262144);
+	CHECK_INT(k.max_r2t, 1);
+	CHECK_INT(k.initial_r2t, 1);
 }
 
 TEST(a_key_is_said_once)
@@ -123,6 +126,14 @@ TEST(the_first_burst_is_never_longer_than_any)
 	CHECK_STR(offer(&k, "MaxBurstLength", "1024"), "MaxBurstLength=1024");
 	iscsi_keys_settle(&k);
 	CHECK_INT(k.first_burst, 1024);
+	iscsi_keys_wish(&k);
+	CHECK_STR(offer(&k, "MaxBurstLength", "4096"), "MaxBurstLength=4096");
+	CHECK_STR(offer(&k, "FirstBurstLength", "65536"), "FirstBurstLength=4096");
+	iscsi_keys_wish(&k); /* what was answered before the limit was known holds */
+	CHECK_STR(offer(&k, "FirstBurstLength", "65536"), "FirstBurstLength=65536");
+	CHECK_STR(offer(&k, "MaxBurstLength", "4096"), "MaxBurstLength=4096");
+	iscsi_keys_settle(&k);
+	CHECK_INT(k.first_burst, 65536);
 }
 
 TEST(a_later_connection_may_not_negotiate_for_the_session)

@@ -55,6 +55,7 @@ TEST(an_extended_cdb_comes_from_the_additional_header)
 {
 	uint8_t h[ISCSI_BHS_LEN + 20] = {0}, cdb[260];
 	uint16_t n;
+	uint32_t bidi;
 	struct err e;
 
 	h[32] = 0x7f;
@@ -63,18 +64,34 @@ TEST(an_extended_cdb_comes_from_the_additional_header)
 	h[50] = 1;
 	h[52] = 0xaa;
 	h[67] = 0xbb;
-	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &e), 0);
+	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &bidi, &e), 0);
 	CHECK_INT(n, 32);
 	CHECK_INT(cdb[0], 0x7f);
 	CHECK_INT(cdb[16], 0xaa);
 	CHECK_INT(cdb[31], 0xbb);
 	h[49] = 18; /* more than there is */
-	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &e), -EPROTO);
+	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &bidi, &e), -EPROTO);
 	h[49] = 0;
-	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &e), -EPROTO);
+	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &bidi, &e), -EPROTO);
 	h[49] = 17;
 	h[50] = 9;
-	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &e), -EPROTO);
+	CHECK_INT(iscsi_cdb(h, 20, cdb, &n, &bidi, &e), -EPROTO);
+}
+
+TEST(what_a_bidirectional_command_reads_comes_from_the_additional_header)
+{
+	uint8_t h[ISCSI_BHS_LEN + 8] = {[49] = 5, [50] = 2, [54] = 2}, cdb[260];
+	uint16_t n;
+	uint32_t bidi = 1;
+	struct err e;
+
+	CHECK_INT(iscsi_cdb(h, 0, cdb, &n, &bidi, &e), 0);
+	CHECK_INT(bidi, 0);
+	CHECK_INT(iscsi_cdb(h, 8, cdb, &n, &bidi, &e), 0);
+	CHECK_INT(bidi, 512);
+	CHECK_INT(n, 16);
+	h[49] = 4;
+	CHECK_INT(iscsi_cdb(h, 8, cdb, &n, &bidi, &e), -EPROTO);
 }
 
 /* Feed bytes in pieces of step; returns how many PDUs came out, or the error. */

@@ -193,14 +193,14 @@ TEST(mode_select_changes_nothing_when_one_page_is_wrong)
 
 	/* D_SENSE on, then a caching page with a bit that can't be changed */
 	rig_cmd(r, r->a, "15 10 00 00 24 00", SCSI_DIR_OUT,
-		"00000000 0a0a 26 10 00 00 0000 ffff 0000"
+		"00000000 0a0a 06 10 00 00 0000 ffff 0000"
 		"0812 05 00 0000 0000 0000 0000 00 00 00 00 00000000",
 		36);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, INVALID_FIELD_IN_PARAMETER_LIST);
 	CHECK_INT(r->sense[0], 0x70);
 	CHECK_INT(be16(r->sense + 16), 4 + 12 + 2); /* the field pointer names the byte */
 	rig_cmd(r, r->b, "1a 08 0a 00 ff 00", SCSI_DIR_IN, NULL, 255);
-	CHECK_INT(r->data[4 + 2], 0x22);
+	CHECK_INT(r->data[4 + 2], 0x02);
 	rig_free(r);
 }
 
@@ -209,7 +209,7 @@ TEST(d_sense_makes_sense_data_descriptors)
 	struct rig *r = rig_new(0);
 
 	rig_cmd(r, r->a, "15 10 00 00 10 00", SCSI_DIR_OUT,
-		"00000000 0a0a 26 10 00 00 0000 ffff 0000", 16);
+		"00000000 0a0a 06 10 00 00 0000 ffff 0000", 16);
 	CHECK_INT(r->status, SCSI_GOOD);
 	rig_cmd(r, r->a, "28 00 00001000 00 0001 00", SCSI_DIR_IN, NULL, 512);
 	CHECK_SENSE(r, ILLEGAL_REQUEST, LBA_OUT_OF_RANGE);
@@ -223,12 +223,12 @@ TEST(software_write_protect_refuses_writes_until_it_is_taken_back)
 	struct rig *r = rig_new(0);
 
 	rig_cmd(r, r->a, "15 10 00 00 10 00", SCSI_DIR_OUT,
-		"00000000 0a0a 22 10 08 00 0000 ffff 0000", 16);
+		"00000000 0a0a 02 10 08 00 0000 ffff 0000", 16);
 	rig_cmd(r, r->a, "2a 00 00000000 00 0001 00", SCSI_DIR_OUT, NULL, 512);
 	CHECK_SENSE(r, DATA_PROTECT, SOFTWARE_WRITE_PROTECTED);
 	CHECK_INT(r->writes, 0);
 	rig_cmd(r, r->a, "15 10 00 00 10 00", SCSI_DIR_OUT,
-		"00000000 0a0a 22 10 00 00 0000 ffff 0000", 16);
+		"00000000 0a0a 02 10 00 00 0000 ffff 0000", 16);
 	rig_cmd(r, r->a, "2a 00 00000000 00 0001 00", SCSI_DIR_OUT, NULL, 512);
 	CHECK_INT(r->status, SCSI_GOOD);
 	rig_free(r);
