@@ -181,6 +181,11 @@ static bool full(struct prov_call *call, const struct discovery_args *d, const s
 {
 	const struct sm_view *v = call->ctx.view;
 
+	if (v->n_jobs >= SM_JOBS_OPEN_MAX) {
+		answer(call, d, RET_FAILED, NULL, "there are too many discoveries that have not ended",
+		       "wait for some of them, or remove the providers that don't answer");
+		return true;
+	}
 	if (slot || v->n_slots < v->providers_max)
 		return false;
 	answer(call, d, RET_FAILED, NULL, "there are too many providers already",
@@ -314,12 +319,16 @@ static enum cim_status remove_provider(struct prov_call *call)
 		err_set(&call->e, -EINVAL, "Remove is called on a provider");
 		return CIM_ERR_INVALID_PARAMETER;
 	}
+	static const struct discovery_args d = {
+		.operation = "Remove",
+		.status = MSFT_SMProvider_Remove_A_ExtendedStatus,
+	};
 	const struct sm_slot *slot = &v->slot[call->target.aux];
 
-	if (slot->local) {
-		err_set(&call->e, -EPERM, "this server's own provider can't be removed");
-		return CIM_ERR_NOT_SUPPORTED;
-	}
+	/* the page has no code but 0; 1 is Not Supported wherever it stands */
+	if (slot->local)
+		return answer(call, &d, RET_FAILED, NULL,
+			      "this server's own provider can't be removed", slot->uri);
 	c->ask = SM_ASK_REMOVE;
 	c->id = xstrdup(slot->id);
 	call->ret = RET_DONE;

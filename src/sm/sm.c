@@ -938,11 +938,15 @@ static void discover(struct sm *sm, struct sm_changes *c)
 			return;
 		p = provider_add(sm, c->id, &uri);
 		p->level = c->level;
+		sm->lists_dirty = true;
 	}
 	/* what was read deeper stays: no pass shows less than the one before */
-	if (c->level > p->level)
+	if (c->level > p->level) {
 		p->level = c->level;
-	if (c->interop) {
+		sm->lists_dirty = true;
+	}
+	if (c->interop && !(p->interop && streq(p->interop, c->interop))) {
+		sm->lists_dirty = true;
 		p->wanted = p->wanted || (p->interop && !str_caseeq(p->interop, c->interop));
 		free(p->interop);
 		p->interop = take(c->interop);
@@ -965,7 +969,6 @@ static void discover(struct sm *sm, struct sm_changes *c)
 	if (!p->has_thread)
 		provider_start(p);
 	pthread_cond_signal(&p->wake);
-	sm->lists_dirty = true;
 }
 
 /* With mu held.  The thread ends by itself; the keeper joins it. */

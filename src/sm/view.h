@@ -21,6 +21,9 @@ enum sm_job_state { /* CIM_ConcreteJob.JobState */
 		    SM_JOB_EXCEPTION = 10,
 };
 
+/* So many jobs and no more are there at a time; those that have ended go long before. */
+enum { SM_JOBS_OPEN_MAX = 2000 };
+
 /* One discovery that a client started.  A change makes a new one. */
 struct sm_job {
 	_Atomic uint32_t refs;

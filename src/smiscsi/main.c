@@ -7,6 +7,18 @@
 
 enum { LEFT = 50 }; /* a command; what is longer has its text on the next line */
 
+static void help_line(FILE *to, const struct cli_command *d)
+{
+	char left[96];
+
+	(void)snprintf(left, sizeof(left), "%s%s%s %s", d->noun, d->verb ? " " : "",
+		       d->verb ? d->verb : "", d->takes);
+	if (strlen(left) < LEFT)
+		(void)fprintf(to, "  %-*s  %s\n", LEFT, left, d->help);
+	else
+		(void)fprintf(to, "  %s\n  %*s  %s\n", left, LEFT, "", d->help);
+}
+
 static void help(FILE *to)
 {
 	(void)fputs("usage: smiscsi [option]... NOUN [VERB] [argument]...\n\n"
@@ -18,17 +30,8 @@ static void help(FILE *to)
 		    "  --json             print JSON instead of text for people\n"
 		    "  --help, --version\n\n",
 		    to);
-	for (size_t i = 0; i < cli_n_commands; i++) {
-		const struct cli_command *d = &cli_commands[i];
-		char left[96];
-
-		(void)snprintf(left, sizeof(left), "%s%s%s %s", d->noun, d->verb ? " " : "",
-			       d->verb ? d->verb : "", d->takes);
-		if (strlen(left) < LEFT)
-			(void)fprintf(to, "  %-*s  %s\n", LEFT, left, d->help);
-		else
-			(void)fprintf(to, "  %s\n  %*s  %s\n", left, LEFT, "", d->help);
-	}
+	for (size_t i = 0; i < cli_n_commands; i++)
+		help_line(to, &cli_commands[i]);
 	(void)fputs("\nA node is named by its IQN or alias, a port by NODE,TAG, a portal by\n"
 		    "ADDRESS[:PORT], a volume by its NAA name or ElementName.\n"
 		    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.\n",
@@ -59,6 +62,53 @@ static const struct cli_command *find(int argc, char *const *argv, int *at)
 		}
 	}
 	return NULL;
+}
+
+/* The commands of a noun, or the one of its verbs.  How many there are. */
+static unsigned help_about(FILE *to, const char *noun, const char *verb)
+{
+	unsigned n = 0;
+
+	for (int pass = 0; pass < 2 && !n; pass++) /* an unknown verb: all of them */
+		for (size_t i = 0; i < cli_n_commands; i++) {
+			const struct cli_command *d = &cli_commands[i];
+
+			if (!streq(d->noun, noun) ||
+			    (!pass && verb && d->verb && !streq(d->verb, verb)))
+				continue;
+			if (!n++)
+				(void)fputs("usage: smiscsi [option]...\n\n", to);
+			help_line(to, d);
+		}
+	if (n)
+		(void)fputs("\nThe options are in smiscsi --help.\n", to);
+	return n;
+}
+
+/* "smiscsi sm --help", "smiscsi sm discover --help", and a noun alone whose verb is missing.
+ * false: it is none of these. */
+static bool wants_help(int argc, char *const *argv, int at, int *ret)
+{
+	const char *verb = at + 1 < argc && !str_starts(argv[at + 1], "--") ? argv[at + 1] : NULL;
+
+	for (int i = at + 1; i < argc; i++)
+		if (streq(argv[i], "--help")) {
+			*ret = EXIT_DONE;
+			return help_about(stdout, argv[at], verb);
+		}
+	*ret = EXIT_USAGE;
+	return at + 1 == argc && !find(argc, argv, &at) && help_about(stderr, argv[at], NULL);
+}
+
+static int unknown(int argc, char *const *argv, int at)
+{
+	for (size_t i = 0; i < cli_n_commands; i++)
+		if (at + 1 < argc && streq(cli_commands[i].noun, argv[at])) {
+			(void)fprintf(stderr, "smiscsi: unknown command '%s %s'; see smiscsi %s --help\n",
+				      argv[at], argv[at + 1], argv[at]);
+			return EXIT_USAGE;
+		}
+	return usage("unknown command", argv[at]);
 }
 
 enum takes { TAKES_NOT, TAKES_VALUE, TAKES_NOTHING };
@@ -180,9 +230,11 @@ int main(int argc, char **argv)
 		ret = EXIT_USAGE;
 		goto out;
 	}
+	if (wants_help(argc, argv, at, &ret))
+		goto out;
 	d = find(argc, argv, &at);
 	if (!d) {
-		ret = usage("unknown command", argv[at]);
+		ret = unknown(argc, argv, at);
 		goto out;
 	}
 	ret = read_arguments(c, d, argc - at, argv + at);

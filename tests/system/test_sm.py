@@ -3,8 +3,9 @@
 """The Storage Management layer: the server's own objects through it, a recorded array of another
 make, other servers like this one, and providers that go wrong in every way we know."""
 import os, pathlib, time
+import xml.etree.ElementTree as ET
 import replay, smi
-from cimclient import CimError, Client, Path
+from cimclient import CimError, Client, parse_instance
 from smi import NS, SM, check, run, test, wait_for
 
 server = smi.Server(portals=2).start()
@@ -490,15 +491,122 @@ def credentials_are_sent_and_never_shown():
     remove(p.url)
 
 
+def explained(out):
+    """ExtendedStatus, which is an instance in a string; every property of it that applies."""
+    x = parse_instance(ET.fromstring(out["ExtendedStatus"]))
+    check(x.cls, "MSFT_SMExtendedStatus")
+    check((x["StatusCode"], x["ProviderName"], x["SMErrorSource"]), (x["SMErrorCode"], "smiscsi", 1))
+    check(bool(x["SMMessage"]), True)
+    check(x["Description"], x["SMMessage"])
+    return x
+
+
 @test
 def what_is_no_provider_is_refused_with_1_and_a_reason():
-    for p in (dict(hostType="smis-wmi", host="array1"), dict(host="ftp://array1"),
-              dict(hostType="host-resource", host="array1"), dict(host="http://u:p@array1"),
-              dict(host="http://array1", discoveryLevel=9)):
-        r, out = start(**p)
+    good = dict(host="http://array1")
+    system = c.enum("MSFT_SMSystem")[0]["ObjectId"]
+    for method, p, at_fault in (
+            ("StartDiscovery", dict(hostType="smis-wmi", host="array1"), "hostType"),
+            ("StartDiscovery", dict(hostType="host-resource", host="array1"), "hostType"),
+            ("StartDiscovery", dict(hostType="SMIS-WMI", host="array1"), "hostType"),
+            ("StartDiscovery", dict(hostType="pigeon", host="array1"), "hostType"),
+            ("StartDiscovery", dict(host="ftp://array1"), "host"),
+            ("StartDiscovery", dict(host="http://u:p@array1"), "host"),
+            ("StartDiscovery", dict(host=""), "host"), ("StartDiscovery", {}, "host"),
+            ("StartDiscovery", dict(good, discoveryLevel=9), "discoveryLevel"),
+            ("StartDiscovery", dict(good, password="x"), "username"),
+            ("PartialDiscovery", dict(hostType="smis-wmi", host="array1"), "hostType"),
+            ("PartialDiscovery", dict(host="ftp://array1"), "host"), ("PartialDiscovery", {}, "host"),
+            ("PartialDiscovery", dict(good, discoveryLevel=4), "discoveryLevel"),
+            ("PartialDiscovery", dict(good, partialDiscoveryType=17), "partialDiscoveryType"),
+            ("PartialDiscovery", dict(good, partialDiscoveryType=9), "partialDiscoveryType"),
+            ("PartialDiscovery", dict(good, targetObjectClassType=17), "targetObjectClassType"),
+            ("PartialDiscovery", dict(good, targetObjectId="nobody"), "targetObjectId"),
+            ("PartialDiscovery", dict(good, targetObjectId=system), "targetObjectId"),
+            ("PartialDiscovery", dict(targetObjectId=system, targetObjectClassType=3),
+             "targetObjectClassType")):
+        r, out = start(method, **p)
         check(r, 1, repr(p))
-        check("SMMessage" in str(out.get("ExtendedStatus")), True, repr(out))
+        x = explained(out)
+        check((x["Operation"], x["ParameterInfo"], x["SMErrorCode"]), (method, at_fault, 1), repr(p))
         check(out.get("Job"), None)
+        if "smis-wmi" in str(p).lower():
+            check("not supported" in x["SMDetails"], True, x["SMDetails"])
+    check(len(c.enum("MSFT_SMProvider")), 1, "nothing was registered")
+    # values that are none of their type are no matter of the rules
+    for p in (dict(good, discoveryLevel="many"), dict(good, forceRediscovery="perhaps"),
+              dict(good, flavour="mint")):
+        try:
+            start(**p)
+        except CimError as e:
+            check(e.code, 4, repr(p))
+        else:
+            raise AssertionError(repr(p))
+
+
+@test
+def every_parameter_of_a_discovery_does_what_its_page_says():
+    p = replay.Provider(user="admin", password="s3cret-word")
+    asked = dict(host=p.url, hostType="smis-cimxml", interopNamespace="interop", username="admin",
+                 password="s3cret-word")
+    r, out = start(**asked, forceRediscovery=False, discoveryLevel=1)
+    check(r, 4096)
+    check(out.get("ExtendedStatus"), None)
+    j = job_done(out["Job"])
+    check((j["JobState"], j["ErrorCode"], j["PercentComplete"]), (7, 0, 100))
+    check(of(p.url, "MSFT_SMSystem")[0]["CacheLevel"], 1)
+    # what is known and current is not read again: 0 and no job, at that level or less
+    p.requests.clear()
+    for level in (0, 1):
+        r, out = start(host=p.url, discoveryLevel=level)
+        check((r, out.get("Job"), out.get("ExtendedStatus")), (0, None, None))
+    check(start(host=p.url, discoveryLevel=1, forceRediscovery=False)[0], 0)
+    check(p.requests, [])
+    # more, or again: a job
+    for more in (dict(discoveryLevel=2), dict(discoveryLevel=0, forceRediscovery=True), asked):
+        r, out = start(**{"host": p.url, **more})
+        check(r, 4096, repr(more))
+        check(job_done(out["Job"])["JobState"], 7, repr(more))
+    check(len(p.requests) > 30, True)
+    check(of(p.url, "MSFT_SMSystem")[0]["CacheLevel"], 3, "without a level: all")
+    # one that runs: StartDiscovery joins it, PartialDiscovery says 2
+    p.mode, p.only = "hang", "CIM_BindsTo"
+    r, first = start(host=p.url, forceRediscovery=True)
+    wait_for("it to be asked", lambda: (NS, "CIM_BindsTo") in p.requests[-1:], 10)
+    r, second = start(host=p.url, forceRediscovery=True)
+    check((r, second["Job"]), (4096, first["Job"]))
+    r, out = start("PartialDiscovery", **asked, partialDiscoveryType=6)
+    check((r, out.get("Job")), (2, None))
+    check(explained(out)["SMErrorCode"], 2)
+    j = wait_for("the job to get on", lambda: (lambda j: j["PercentComplete"] and j)(
+        c.get(first["Job"])))
+    check((j["JobState"], j["OperationalStatus"], j["ErrorDescription"]), (4, [2], None))
+    check(j["PercentComplete"] < 100, True, j["PercentComplete"])
+    p.mode = "fine"
+    p.wake.set()
+    check(job_done(first["Job"])["JobState"], 7)
+    # what a wrong interop namespace and wrong credentials come to is in the job
+    r, out = start("PartialDiscovery", **asked, partialDiscoveryType=0)
+    check(job_done(out["Job"])["JobState"], 7)
+    r, out = start(**{**asked, "password": "wrong"})
+    j = job_done(out["Job"])
+    check((j["JobState"], j["JobStatus"], j["OperationalStatus"], j["ErrorCode"]),
+          (10, "failed", [6, 17], 1))
+    check(bool(j["ErrorDescription"]), True)
+    check(len(of(p.url, "MSFT_SMEndpoint")), 1, "what was known stays")
+    discover(p.url)  # and so do the credentials that were right
+    remove(p.url)
+
+
+@test
+def our_own_provider_cannot_be_removed():
+    mine = next(x for x in c.enum("MSFT_SMProvider") if x["ObjectId"].startswith("local:"))
+    for force in (False, True):
+        r, out = c.invoke(mine.path, "Remove", ns=SM, force=force)
+        check(r, 1)
+        check(explained(out)["Operation"], "Remove")
+    check("can't be removed" in server.cli_fails("sm", "remove", mine["URI"]), True)
+    check(len(c.enum("MSFT_SMiSCSIPortalEndpoint")), 2)
 
 
 @test

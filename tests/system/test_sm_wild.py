@@ -2,55 +2,77 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers in the wild: those that answer in odd ways and have to be understood all the same,
 and those that lie, flood or sit there and must cost nobody but themselves."""
-import os, pathlib, pty, re, select, signal, socket, subprocess, threading, time
+import json, os, pathlib, pty, re, select, signal, socket, subprocess, threading, time
 
 import replay, smi
 from cimclient import Client
 from replay import change, items, name_of, named, prop, say, tied
 from smi import NS, SM, check, run, test, wait_for
 
-PATIENCE = 4  # --provider-timeout
-server = smi.Server(portals=1, engine="fake",
-                    args=["--provider-timeout", str(PATIENCE)]).start()
-calm = smi.Server(portals=1, engine="fake").start()
-c = Client(server.addr, server.http, SM)
-service = c.names("MSFT_SMStorageDiscovery")[0]
+PATIENCE = 4  # --provider-timeout of the server that has to do with those who don't answer
 
 
-def start(**p):
-    return c.invoke(service, "StartDiscovery", forceRediscovery=True, **p)
+class Layer:
+    """A server that discovers others, and what it shows of them."""
+
+    def __init__(self, *args):
+        self.server = smi.Server(portals=1, engine="fake", args=args).start()
+        self.c = Client(self.server.addr, self.server.http, SM)
+        self.service = self.c.names("MSFT_SMStorageDiscovery")[0]
+
+    def start(self, **p):
+        return self.c.invoke(self.service, "StartDiscovery", forceRediscovery=True, **p)
+
+    def ended(self, out, seconds=60):
+        return wait_for("the job to end", lambda: (lambda j: j["JobState"] >= 7 and j)(
+            self.c.get(out["Job"])), seconds)
+
+    def discover(self, url, ok=True, **p):
+        r, out = self.start(host=url, **p)
+        check(r, 4096, url)
+        j = self.ended(out)
+        if ok:
+            check((j["JobState"], j["ErrorDescription"]), (7, None), url)
+        return j
+
+    def provider(self, url):
+        return next((p for p in self.c.enum("MSFT_SMProvider") if p["URI"] == url), None)
+
+    def of(self, url, cls):
+        pre = self.provider(url)["ObjectId"].split(":")[0] + ":"
+        return [i for i in self.c.enum(cls) if i["ObjectId"].startswith(pre)]
+
+    def status(self, url):
+        pre = self.provider(url)["ObjectId"].split(":")[0]
+        return next(d["Status"] for d in self.c.enum("MSFT_SMDiscovery")
+                    if d["DiscoveryId"] == pre)
+
+    def remove(self, url):
+        check(self.c.invoke(self.provider(url).path, "Remove", ns=SM)[0], 0)
+
+    def quick(self):
+        at = time.monotonic()
+        self.c.enum("MSFT_SMiSCSIPortalEndpoint")
+        took = time.monotonic() - at
+        check(took < 2 * smi.PATIENCE * SLOW, True,
+              f"a read took {took:.1f} s beside a provider that goes wrong")
+
+    def idle(self):
+        """Threads of removed providers have ended, and it is as it was."""
+        wait_for("threads of removed providers to end",
+                 lambda: self.server.usage()["smiscsid"][2] < 25, 30)
+        print(f"# {self.server.usage()}")
+        check(self.server.proc.poll(), None)
+        check(len(self.c.enum("MSFT_SMiSCSIPortalEndpoint")), 1)
+        check(len(self.c.enum("MSFT_SMProvider")), 1)
 
 
-def ended(out, seconds=30):
-    return wait_for("the job to end", lambda: (lambda j: j["JobState"] >= 7 and j)(
-        c.get(out["Job"])), seconds)
-
-
-def discover(url, ok=True, **p):
-    r, out = start(host=url, **p)
-    check(r, 4096, url)
-    j = ended(out)
-    if ok:
-        check((j["JobState"], j["ErrorDescription"]), (7, None), url)
-    return j
-
-
-def provider(url):
-    return next((p for p in c.enum("MSFT_SMProvider") if p["URI"] == url), None)
-
-
-def of(url, cls):
-    pre = provider(url)["ObjectId"].split(":")[0] + ":"
-    return [i for i in c.enum(cls) if i["ObjectId"].startswith(pre)]
-
-
-def status(url):
-    pre = provider(url)["ObjectId"].split(":")[0]
-    return next(d["Status"] for d in c.enum("MSFT_SMDiscovery") if d["DiscoveryId"] == pre)
-
-
-def remove(url):
-    check(c.invoke(provider(url).path, "Remove", ns=SM)[0], 0)
+calm, hasty = Layer(), Layer("--provider-timeout", str(PATIENCE))
+c, service = calm.c, calm.service
+ended, discover, provider, of = calm.ended, calm.discover, calm.provider, calm.of
+status, remove = calm.status, calm.remove
+# a build with a sanitizer takes its time
+SLOW = 10 if "san.so" in open(f"/proc/{calm.server.proc.pid}/maps").read() else 1
 
 
 SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSystemCapabilities",
@@ -429,13 +451,6 @@ def a_provider_discovered_by_name_shows_its_address_too():
 
 # -- lies and floods --
 
-def quick():
-    at = time.monotonic()
-    c.enum("MSFT_SMiSCSIPortalEndpoint")
-    took = time.monotonic() - at
-    check(took < 2, True, f"a read took {took:.1f} s beside a provider that goes wrong")
-
-
 @test
 def an_answer_that_is_none_is_an_error_of_that_provider():
     for mode in replay.LYING:
@@ -451,7 +466,7 @@ def an_answer_that_is_none_is_an_error_of_that_provider():
         if j["JobState"] == 10:
             check("CIM_StorageVolume" in j["ErrorDescription"], True, j["ErrorDescription"])
         check(len(of(p.url, "MSFT_SMEndpoint")), 1, mode)
-        quick()
+        calm.quick()
         remove(p.url)
 
 
@@ -460,18 +475,18 @@ def a_flood_of_one_thing_is_cut_off():
     for mode in replay.HEAVY:
         p = replay.Provider()
         p.mode, p.only = mode, "CIM_StorageVolume"
-        r, out = start(host=p.url)
-        quick()
-        at, spent = time.monotonic(), server.cpu()
-        j = ended(out, PATIENCE + 20)
-        print(f"# {mode}: {time.monotonic() - at:.1f} s, {server.cpu() - spent:.1f} s of a "
+        r, out = hasty.start(host=p.url)
+        hasty.quick()
+        at, spent = time.monotonic(), hasty.server.cpu()
+        j = hasty.ended(out, PATIENCE + 20)
+        print(f"# {mode}: {time.monotonic() - at:.1f} s, {hasty.server.cpu() - spent:.1f} s of a "
               f"processor: {j['ErrorDescription']}")
         check(j["JobState"], 10, mode)
-        remove(p.url)
+        hasty.remove(p.url)
     peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(
-        f"/proc/{server.proc.pid}/status").read_text())[1])
+        f"/proc/{hasty.server.proc.pid}/status").read_text())[1])
     print(f"# peak memory {peak // 1024} MiB")
-    check(peak < 600 * 1024, True, "the floods were not kept")
+    check(peak < (600 * 1024 if SLOW == 1 else 2 << 20), True, "the floods were not kept")
 
 
 @test
@@ -516,21 +531,22 @@ def who_sits_there_is_left_after_the_time_he_has():
         except OSError:
             pass
 
-    jobs = [(name, start(host=f"{scheme}://{serve(what)}")[1])
+    jobs = [(name, hasty.start(host=f"{scheme}://{serve(what)}")[1])
             for name, scheme, what in (("silent", "http", silent), ("no TLS", "https", silent),
                                        ("a byte a minute", "http", byte_a_minute),
                                        ("headers", "http", headers))]
     fine = replay.Provider()
-    discover(fine.url)
+    if SLOW == 1:
+        hasty.discover(fine.url)
     for name, out in jobs:
         at = time.monotonic()
-        j = ended(out, PATIENCE + 15)
+        j = hasty.ended(out, PATIENCE + 15)
         check(j["JobState"], 10, name)
         print(f"# {name}: {j['ErrorDescription']}")
-    quick()
-    for p in c.enum("MSFT_SMProvider"):
+    hasty.quick()
+    for p in hasty.c.enum("MSFT_SMProvider"):
         if not p["ObjectId"].startswith("local:"):
-            remove(p["URI"])
+            hasty.remove(p["URI"])
 
 
 @test
@@ -552,10 +568,10 @@ def values_of_every_size_are_shown_as_they_are_or_not_at_all():
 def a_discovery_ends_however_many_read():
     """Its threads have a lower priority; a share is left to them all the same."""
     body = c.imethod_body("EnumerateInstances", [("ClassName", c._class("MSFT_SMProvider"))])
-    request = "POST /cimom HTTP/1.1\r\n" + f"Host: {calm.addr}:{calm.http}\r\n" + "".join(
+    request = "POST /cimom HTTP/1.1\r\n" + f"Host: {calm.server.addr}:{calm.server.http}\r\n" + "".join(
         f"{k}: {v}\r\n" for k, v in c.headers("EnumerateInstances", SM).items()) + \
         f"Content-Length: {len(body)}\r\n\r\n"
-    readers = [subprocess.Popen([str(smi.BUILD / "bench/bench_load"), calm.addr, str(calm.http), "8",
+    readers = [subprocess.Popen([str(smi.BUILD / "bench/bench_load"), calm.server.addr, str(calm.server.http), "8",
                                  "60"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
                for _ in range(2)]
     for r in readers:
@@ -563,15 +579,15 @@ def a_discovery_ends_however_many_read():
         r.stdin.write(request.encode() + body)
         r.stdin.close()
     p = replay.Provider()
-    spent, at = calm.cpu(), time.monotonic()
-    calm.cli("sm", "discover", p.url)
+    spent, at = calm.server.cpu(), time.monotonic()
+    calm.server.cli("sm", "discover", p.url)
     print(f"# discovered in {time.monotonic() - at:.1f} s beside 16 readers that took "
-          f"{calm.cpu() - spent:.1f} s of a processor")
+          f"{calm.server.cpu() - spent:.1f} s of a processor")
     check([r.poll() for r in readers], [None, None], "they were still reading")
     for r in readers:
         r.kill()
         r.wait()
-    calm.cli("sm", "remove", p.url)
+    calm.server.cli("sm", "remove", p.url)
 
 
 # -- jobs, cache, certificates, the command line --
@@ -580,7 +596,7 @@ def a_discovery_ends_however_many_read():
 def a_job_tells_how_far_it_is():
     p = replay.Provider()
     p.mode, p.only = "hang", "CIM_StorageVolume"
-    me = Client(calm.addr, calm.http, SM)
+    me = Client(calm.server.addr, calm.server.http, SM)
     _, out = me.invoke(me.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=p.url)
     j = wait_for("the job to get on", lambda: (lambda j: j["PercentComplete"] > 20 and j)(
         me.get(out["Job"])), 30)
@@ -590,7 +606,7 @@ def a_job_tells_how_far_it_is():
     p.wake.set()
     j = wait_for("the job", lambda: (lambda j: j["JobState"] >= 7 and j)(me.get(out["Job"])), 30)
     check((j["JobState"], j["PercentComplete"]), (7, 100))
-    calm.cli("sm", "remove", p.url)
+    calm.server.cli("sm", "remove", p.url)
 
 
 @test
@@ -734,7 +750,7 @@ def the_command_line_shows_how_far_it_is_on_a_terminal_and_only_there():
     def go_on(text):
         if int((bars_of(text) or [("", 0)])[-1][1]) > 20:
             p.wake.set()
-    code, out = on_a_terminal(smiscsi, "--url", calm.url, "sm", "discover", p.url, seen=go_on)
+    code, out = on_a_terminal(smiscsi, "--url", calm.server.url, "sm", "discover", p.url, seen=go_on)
     check(code, 0, out)
     bars = bars_of(out)
     percents = [int(b[1]) for b in bars]
@@ -742,40 +758,47 @@ def the_command_line_shows_how_far_it_is_on_a_terminal_and_only_there():
     check(any(20 < x < 100 for x in percents), True, out)
     check(percents[-1], 100, out)
     check(bars[-1][0], "#" * 40)
-    code, out, err = run(smiscsi, "--url", calm.url, "sm", "discover", p.url)
+    code, out, err = run(smiscsi, "--url", calm.server.url, "sm", "discover", p.url)
     check((code, out, err), (0, "", ""))
-    row = next(l for l in calm.cli("sm", "providers").splitlines() if p.url in l)
+    row = next(l for l in calm.server.cli("sm", "providers").splitlines() if p.url in l)
     check("current: last read 2" in row, True, row)
-    check("127.0.0.1" in calm.cli("sm", "portals"), True)
-    check("iqn.2026-01.example:array1,t,0x0001" in calm.cli("sm", "endpoints"), True)
+    check("127.0.0.1" in calm.server.cli("sm", "portals"), True)
+    check("iqn.2026-01.example:array1,t,0x0001" in calm.server.cli("sm", "endpoints"), True)
+    # as data, too
+    for verb, key, want in (("providers", "URI", p.url), ("endpoints", "Name",
+                            "iqn.2026-01.example:array1,t,0x0001"), ("portals", "IPv4Address",
+                                                                     "127.0.0.1")):
+        check(want in [x.get(key) for x in json.loads(calm.server.cli("--json", "sm", verb))], True, verb)
+    # help of one noun or verb; a verb that is missing, or isn't there
+    for args in (("sm", "--help"), ("sm", "discover", "--help")):
+        out = run(smiscsi, *args, ok=0)[1]
+        check("sm discover URL" in out and "node create" not in out, True, out)
+    check("sm remove PROVIDER" in run(smiscsi, "sm", ok=2)[2], True)
+    check("see smiscsi sm --help" in run(smiscsi, "sm", "fly", ok=2)[2], True)
     # what fails says why, also on a terminal
     p.mode, p.only = "down", None
-    code, out = on_a_terminal(smiscsi, "--url", calm.url, "sm", "discover", p.url)
+    code, out = on_a_terminal(smiscsi, "--url", calm.server.url, "sm", "discover", p.url)
     check(code, 1)
     check("discovery failed" in out, True, out)
-    row = next(l for l in calm.cli("sm", "providers").splitlines() if p.url in l)
+    row = next(l for l in calm.server.cli("sm", "providers").splitlines() if p.url in l)
     check("stale: last read 2" in row, True, row)
     p.mode = "fine"
-    calm.cli("sm", "remove", p.url)
+    calm.server.cli("sm", "remove", p.url)
     p.requests.clear()
-    calm.cli("sm", "discover", p.url, "--level", "0", "--interop", "interop")
+    calm.server.cli("sm", "discover", p.url, "--level", "0", "--interop", "interop")
     check((NS, "CIM_StorageVolume") in p.requests, False)
     check((NS, "CIM_ComputerSystem") in p.requests, True)
-    check("the level is a number" in calm.cli_fails("sm", "discover", p.url, "--level", "x"), True)
-    check("discoveryLevel must be" in calm.cli_fails("sm", "discover", p.url, "--level", "7"), True)
-    calm.cli("sm", "remove", p.url)
-    check(p.url in calm.cli("sm", "providers"), False)
-    check("no provider" in calm.cli_fails("sm", "remove", p.url), True)
+    check("the level is a number" in calm.server.cli_fails("sm", "discover", p.url, "--level", "x"), True)
+    check("discoveryLevel must be" in calm.server.cli_fails("sm", "discover", p.url, "--level", "7"), True)
+    calm.server.cli("sm", "remove", p.url)
+    check(p.url in calm.server.cli("sm", "providers"), False)
+    check("no provider" in calm.server.cli_fails("sm", "remove", p.url), True)
 
 
 @test
-def the_server_is_as_it_was():
-    wait_for("threads of removed providers to end",
-             lambda: server.usage()["smiscsid"][2] < 25, 15)
-    print(f"# {server.usage()}")
-    check(server.proc.poll(), None)
-    check(len(c.enum("MSFT_SMiSCSIPortalEndpoint")), 1)
-    check(len(c.enum("MSFT_SMProvider")), 1)
+def both_servers_are_as_they_were():
+    calm.idle()
+    hasty.idle()
 
 
 smi.main()

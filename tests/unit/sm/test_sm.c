@@ -370,6 +370,38 @@ TEST(a_provider_without_end_is_cut_off)
 	world_done(&w);
 }
 
+TEST(jobs_are_kept_for_a_while_and_there_is_an_end_to_those_that_wait)
+{
+	static const char *const force[] = {"forceRediscovery", "true", NULL};
+	static const char *const again[] = {"username", "u", "password", "p", NULL};
+	struct result r = {0};
+	char first[64] = "";
+	unsigned n = 0;
+	WORLD(w);
+	open_world(&w);
+	for (int i = 0; i < 260; i++) {
+		r = discover(&w, "StartDiscovery", "http://array1", force);
+		CHECK_INT(r.ret, 4096);
+		if (!*first)
+			snprintf(first, sizeof(first), "%s", r.job);
+		CHECK_INT(ended(&w, r.job, NULL, 0), 7);
+	}
+	CHECK(count(&w, "MSFT_SMJob") <= 256);
+	CHECK(count(&w, "MSFT_SMJob") >= 255);
+	CHECK(!strstr(all(&w, "MSFT_SMJob", "ObjectId", NULL), first));
+	CHECK(strstr(all(&w, "MSFT_SMJob", "ObjectId", NULL), r.job) != NULL);
+	/* whoever comes with credentials wants a reading of his own; one that doesn't end */
+	fake_set(w.fake, "array9", FAKE_STUCK);
+	do
+		r = discover(&w, "StartDiscovery", "http://array9", again);
+	while (r.ret == 4096 && n++ < 3000);
+	CHECK_INT(r.ret, 1);
+	CHECK(r.explained);
+	CHECK_INT(n, 2000);
+	CHECK_INT(discover(&w, "PartialDiscovery", "http://array9", again).ret, 1);
+	world_done(&w);
+}
+
 TEST(a_removed_provider_is_gone_at_once_even_while_it_is_stuck)
 {
 	WORLD(w);
