@@ -226,6 +226,10 @@ static void see_event(struct control *c, const struct engine_event *ev, const st
 			log_warn(control, "volume %s: %s", ev->naa, ev->why);
 		san_unit_seen(s, ev->naa, ev->why, ch);
 		break;
+	case ENGINE_REST:
+		if (s->engine->health == SAN_ENGINE_UP)
+			san_engine_seen(s, &env, kind, SAN_ENGINE_UP, ev->why, ch);
+		break;
 	}
 }
 

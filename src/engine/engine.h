@@ -26,8 +26,10 @@ enum engine_event_kind {
 	ENGINE_PORTAL, /* address, tcp_port, listen, why */
 	ENGINE_SESSION_UP,   /* session: new, or its connections changed */
 	ENGINE_SESSION_DOWN, /* session.id */
-	ENGINE_PORT, /* iqn, tpgt, why: the port can't be served; empty: well again */
+	ENGINE_PORT,         /* iqn, tpgt, why: the port can't be served; empty: well again */
 	ENGINE_UNIT,         /* naa, why: backing store failed; empty: well again */
+	ENGINE_REST, /* why: something is there that should not be, and can't be taken away yet
+		      * (it may be of an object that the model has no more); empty: it has gone */
 };
 /* Borrowed for the call only. */
 struct engine_event {

@@ -35,7 +35,7 @@ static void system_fill(const struct prov_ctx *c, const struct prov_obj *o UNUSE
 	static const struct cim_value what[] = {
 		{.type = CIM_STRING, .kind = CIM_V_SCALAR, .n = 8, .s = "HostName"}};
 	const struct san_state *s = pv_state(c);
-	const struct pv_health *h = pv_host_health(s);
+	const struct pv_health *h = pv_system_health(s);
 	struct cim_value *info = arena_alloc(c->arena, sizeof(*info));
 
 	i->v[SYS(ElementName)] = pv_words(s->host->name);
@@ -51,6 +51,8 @@ static void system_fill(const struct prov_ctx *c, const struct prov_obj *o UNUSE
 	}
 	i->v[SYS(ResetCapability)] = cim_u16(5); /* not implemented */
 	PV_FARES(i, MSFTSM_ComputerSystem, h);
+	if (s->engine->health == SAN_ENGINE_UP)
+		i->v[SYS(StatusDescriptions)] = pv_descriptions(c, h, s->engine->why);
 	i->v[SYS(EnabledState)] = cim_u16(h->enabled);
 	i->v[SYS(TimeOfLastStateChange)] = pv_time(c, s->engine->changed_us);
 }

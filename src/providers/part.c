@@ -226,6 +226,7 @@ const struct pv_health *pv_nic_health(enum san_status s)
 
 FARES(host_starting, 1, {PV_U16(8)}) = {WORDS("the target is starting")};
 FARES(host_degraded, 1, {PV_U16(3)}) = {WORDS("the target does not take its configuration")};
+FARES(host_rest, 1, {PV_U16(3)}) = {WORDS("the target keeps something it should not have")};
 FARES(host_gone, 2, {PV_U16(3), PV_U16(16)}) = {WORDS("no storage is served"),
 						WORDS("the target does not answer")};
 
@@ -239,6 +240,14 @@ const struct pv_health *pv_host_health(const struct san_state *s)
 	};
 
 	return &of[s->engine->health];
+}
+
+const struct pv_health *pv_system_health(const struct san_state *s)
+{
+	static const struct pv_health rest = {BOTH(host_rest), 10, 2};
+
+	return s->engine->health == SAN_ENGINE_UP && s->engine->why->len ? &rest
+									 : pv_host_health(s);
 }
 
 struct cim_value pv_descriptions(const struct prov_ctx *c, const struct pv_health *h,

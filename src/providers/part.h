@@ -309,6 +309,8 @@ static inline struct cim_value pv_enabled(const struct san_enabled *e, const str
 }
 /* How the host as a whole fares. */
 const struct pv_health *pv_host_health(const struct san_state *s);
+/* Also degraded while the target keeps something that it should not have: state's engine->why. */
+const struct pv_health *pv_system_health(const struct san_state *s);
 /* StatusDescriptions with words of the target behind the standing ones. */
 struct cim_value pv_descriptions(const struct prov_ctx *c, const struct pv_health *h,
 				 const struct san_str *why);

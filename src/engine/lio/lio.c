@@ -65,7 +65,7 @@ struct bad {
 struct lio_engine {
 	struct engine engine;
 	char *state_dir;
-	unsigned apply_ms, poll_ms;
+	unsigned apply_ms, poll_ms, retry_ms;
 	engine_notify *notify;
 	void *ctx;
 	pthread_t thread;
@@ -87,6 +87,7 @@ struct lio_engine {
 	struct bad *bad;                                 /* told of as failing */
 	bool made;   /* the kernel has been made like want once */
 	bool failed; /* something is not as wanted: again at retry_at */
+	char rest[sizeof(((struct err *)0)->text)];      /* what was told to stay and should not */
 	uint64_t retry_at, check_at, poll_at, settle_at; /* monotonic ns; 0: not set */
 };
 
@@ -100,7 +101,24 @@ static uint64_t in_ms(uint64_t ms)
 	return clock_mono_ns() + ms * NS;
 }
 
+/* Something is not as it should be: all is compared again, soon. */
+static void try_again(struct lio_engine *l)
+{
+	l->failed = true;
+	if (!l->retry_at)
+		l->retry_at = in_ms(l->retry_ms);
+}
+
 /* ---- what the worker tells ---- */
+
+/* What could not be taken away may be of an object that the model does not have. */
+static void tell_rest(struct lio_engine *l, const char *why)
+{
+	if (streq(l->rest, why))
+		return;
+	(void)snprintf(l->rest, sizeof(l->rest), "%s", why);
+	l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_REST, .why = l->rest});
+}
 
 static void tell_portal(struct lio_engine *l, const struct san_portal *p)
 {
@@ -108,9 +126,7 @@ static void tell_portal(struct lio_engine *l, const struct san_portal *p)
 	enum san_listen is = tree_listen(&l->tree, p, &why);
 
 	if (is != SAN_LISTENING && is != SAN_LISTEN_OFF) {
-		l->failed = true;
-		if (!l->retry_at)
-			l->retry_at = in_ms(RETRY_MS);
+		try_again(l);
 	}
 	l->notify(l->ctx, &(struct engine_event){.kind = ENGINE_PORTAL,
 						 .address = p->address->s,
@@ -267,7 +283,7 @@ static bool is_busy(struct lio_engine *l, const struct san_changes *ch, const st
 				continue;
 			if (tree_make(&l->tree, l->want, v, TREE_BEST, &e) < 0) {
 				log_error(engine, "%s", e.text);
-				l->failed = true;
+				try_again(l);
 			}
 		}
 		out->result = ENGINE_BUSY;
@@ -294,6 +310,7 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 		out->result = ENGINE_REFUSED;
 		return;
 	}
+	l->tree.stays = (struct err){0};
 	was = san_state_ref(l->want);
 	next = san_apply(san_state_ref(l->want), ch, 0, NULL);
 	scopes_of_changes(&v, ch, was, next);
@@ -306,7 +323,7 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 	r = tree_make(&l->tree, next, &v, care, &out->err);
 	if (r < 0 && care == TREE_BEST) {
 		log_error(engine, "%s", out->err.text);
-		l->failed = true;
+		try_again(l);
 		r = 0;
 	}
 	if (r < 0) {
@@ -317,9 +334,11 @@ static void apply_list(struct lio_engine *l, const struct san_changes *ch,
 		if (tree_make(&l->tree, was, &v, TREE_BEST, &back) < 0) {
 			log_error(engine, "a change that failed can't be taken back yet: %s",
 				  back.text);
-			l->failed = true;
+			try_again(l);
 		}
 	}
+	if (l->tree.stays.code < 0)
+		tell_rest(l, l->tree.stays.text);
 	tell_portals(l, l->want, &v);
 	for (size_t i = 0; i < ch->n; i++) {
 		if (ch->v[i].old)
@@ -336,11 +355,13 @@ static int make_all(struct lio_engine *l, struct err *e)
 	uint64_t began = clock_mono_ns(), took;
 	int r;
 
+	/* After a boot there is nothing of ours that could differ. */
+	l->tree.mended = 0;
+	if (l->made || cfs_exists(&l->tree.cfs, "iscsi/" TREE_HOLDER))
+		tree_mend(&l->tree, l->failed);
 	l->failed = false;
 	l->retry_at = 0;
-	/* After a boot there is nothing of ours that could differ. */
-	l->tree.mending = l->made || cfs_exists(&l->tree.cfs, "iscsi/" TREE_HOLDER);
-	l->tree.mended = 0;
+	l->tree.stays = (struct err){0};
 	r = scopes_of_all(&v, &l->tree, l->want, e);
 	if (r == 0)
 		r = tree_make(&l->tree, l->want, &v, TREE_BEST, e);
@@ -354,9 +375,10 @@ static int make_all(struct lio_engine *l, struct err *e)
 			log_error(engine, "%s", e->text);
 	}
 	(void)snprintf(l->complaint, sizeof(l->complaint), "%s", r < 0 ? e->text : "");
+	tell_rest(l, l->tree.stays.code < 0 ? l->tree.stays.text : "");
 	tell_portals(l, l->want, &v);
-	if (l->failed && !l->retry_at)
-		l->retry_at = in_ms(RETRY_MS);
+	if (l->failed)
+		try_again(l);
 	return r;
 }
 
@@ -374,7 +396,8 @@ static void replace_all(struct lio_engine *l, struct job *j)
 	san_state_unref(l->want);
 	l->want = san_state_ref(j->state);
 	forget_bad(l, SCOPE_UNIT); /* lio_replace has taken it back */
-	(void)make_all(l, &e); /* what failed shows in its objects, and is tried again */
+	l->rest[0] = '\0';         /* is told anew */
+	(void)make_all(l, &e);     /* what failed shows in its objects, and is tried again */
 	if (l->tree.mended)
 		log_info(engine,
 			 "%zu differences between the kernel and the configuration put "
@@ -923,6 +946,7 @@ int lio_engine_new(const struct lio_engine_config *cfg, struct engine **ret, str
 	l->tree.ctx = l;
 	l->apply_ms = cfg->apply_ms ? cfg->apply_ms : APPLY_MS;
 	l->poll_ms = cfg->poll_ms ? cfg->poll_ms : POLL_MS;
+	l->retry_ms = cfg->retry_ms ? cfg->retry_ms : RETRY_MS;
 	l->tail = &l->head;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_condattr_init(&mono);

@@ -25,6 +25,7 @@ struct lio_engine_config {
 	const char *configfs;  /* NULL: LIO_CONFIGFS */
 	unsigned apply_ms;     /* how long a change may take; 0: 10 s */
 	unsigned poll_ms;      /* how often sessions and drift are looked for; 0: 1 s */
+	unsigned retry_ms;     /* when what failed is tried again; 0: 5 s */
 };
 
 #define LIO_CONFIGFS "/sys/kernel/config/target"

@@ -20,8 +20,7 @@
 #define PRODUCT  "VOLUME"
 #define REVISION "0001"
 
-/* After a reboot everything differs: so many differences are told one by one. */
-enum { MENDED_SAID = 20, RESERVATIONS_MAX = 256 << 10 };
+enum { RESERVATIONS_MAX = 256 << 10 };
 
 #define FOREIGN                                                                               \
 	"the kernel has a target of this name already, made by another tool; choose another " \
@@ -164,6 +163,16 @@ int scopes_of_all(struct scopes *v, const struct tree *t, const struct san_state
 
 /* ---- small things ---- */
 
+void tree_mend(struct tree *t, bool again)
+{
+	memcpy(t->said_before, t->said, sizeof(t->said));
+	if (!again)
+		memset(t->said_before, 0, sizeof(t->said_before));
+	memset(t->said, 0, sizeof(t->said));
+	t->mended = 0;
+	t->mending = true;
+}
+
 static void mend(struct tree *t, const char *fmt, ...) PRINTF(2, 3);
 static void mend(struct tree *t, const char *fmt, ...)
 {
@@ -175,9 +184,14 @@ static void mend(struct tree *t, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	t->mended++;
-	if (t->mended <= MENDED_SAID)
-		log_info(engine, "the kernel differed from the configuration: %s", text);
+	if (t->mended++ >= TREE_SAID)
+		return;
+	t->said[t->mended - 1] = str_hash(text, strlen(text));
+	for (size_t i = 0; i < TREE_SAID; i++) {
+		if (t->said_before[i] == t->said[t->mended - 1])
+			return;
+	}
+	log_info(engine, "the kernel differed from the configuration: %s", text);
 }
 
 static void watch(const struct tree *t, const char *path)
@@ -605,8 +619,7 @@ static bool lun_right(const struct tree *t, const struct want *w, const char *na
 	if (!u || cfs_list(&t->cfs, dir.s, CFS_LINKS, &links, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < links.n; i++) {
-		if (!cfs_links_to(&t->cfs, cfs_path("%s/%s", dir.s, links.v[i]).s,
-				  unit_path(u).s))
+		if (!cfs_links_to(&t->cfs, cfs_path("%s/%s", dir.s, links.v[i]).s, unit_path(u).s))
 			return false;
 	}
 	return links.n == 1 && unit_there(t, u);
@@ -1038,6 +1051,8 @@ int tree_make(struct tree *t, const struct san_state *s, const struct scopes *v,
 			first = e->code;
 			if (care != TREE_BEST)
 				return first;
+			if (taking && t->stays.code == 0)
+				t->stays = why;
 		}
 	}
 	return first;

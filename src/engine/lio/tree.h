@@ -31,6 +31,9 @@ typedef void tree_left(void *ctx, const char *iqn, uint16_t tpgt, const char *po
 typedef void tree_unit_fares(void *ctx, const char *naa, const char *why);
 typedef void tree_port_fares(void *ctx, const char *iqn, uint16_t tpgt, const char *why);
 
+/* After a reboot everything differs: so many differences are told one by one. */
+enum { TREE_SAID = 20 };
+
 struct tree {
 	struct cfs cfs;
 	char *units_dir;
@@ -44,6 +47,9 @@ struct tree {
 	/* While mending what another tool did (or what a crash left) every difference is logged. */
 	bool mending;
 	size_t mended;
+	uint64_t said[TREE_SAID], said_before[TREE_SAID]; /* hashes of these lines */
+	/* What should have gone and would not, the first of the last times with TREE_BEST. */
+	struct err stays;
 };
 
 enum scope_kind { SCOPE_UNIT, SCOPE_TARGET, SCOPE_PORT, SCOPE_PORTAL };
@@ -73,6 +79,9 @@ enum tree_care {
 };
 int tree_make(struct tree *t, const struct san_state *s, const struct scopes *v,
 	      enum tree_care care, struct err *e) MUST_CHECK;
+
+/* From now on differences are logged, those of the last time not again when it is a second try. */
+void tree_mend(struct tree *t, bool again);
 
 /* Nobody new can log in to the node (until it is made again); who is logged in stays. */
 int tree_fence(struct tree *t, const char *iqn, struct err *e) MUST_CHECK;

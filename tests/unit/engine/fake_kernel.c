@@ -16,10 +16,10 @@ enum { PATH = 1024, SESSIONS_MAX = 8 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
-static char root[256], taken[128], held[128];
+static char root[256], taken[128], held[128], stuck[128];
 static unsigned fail_at, calls;
 static int fail_code;
-static bool failed;
+static bool failed, from;
 static struct {
 	char tpg[512], initiator[256];
 } session[SESSIONS_MAX];
@@ -356,11 +356,12 @@ static int wrote(const char *path, const char *value)
 		put(dir, "info", control);
 	}
 	if (str_starts(path, "core/") && sscanf(control, "udev_path=%511[^,],", file) == 1) {
-		(void)snprintf(control, sizeof(control),
-			       "Status: ACTIVATED  Max Queue Depth: 128\n        iBlock device: loop0"
-			       "  UDEV PATH: %s  readonly: 0\n        Major: 7 Minor: 0  CLAIMED: "
-			       "IBLOCK\n",
-			       file);
+		(void)snprintf(
+			control, sizeof(control),
+			"Status: ACTIVATED  Max Queue Depth: 128\n        iBlock device: loop0"
+			"  UDEV PATH: %s  readonly: 0\n        Major: 7 Minor: 0  CLAIMED: "
+			"IBLOCK\n",
+			file);
 		put(dir, "info", control);
 	}
 	return 0;
@@ -387,9 +388,10 @@ static int enter(int dir, const char *path, bool *ret_ours)
 	pthread_mutex_lock(&lock);
 	while (held[0] && strstr(path, held))
 		pthread_cond_wait(&let_go, &lock);
-	if (fail_at && ++calls == fail_at) {
+	if (fail_at && ++calls >= fail_at) {
 		failed = true;
-		fail_at = 0;
+		if (!from)
+			fail_at = 0;
 		r = fail_code;
 	}
 	pthread_mutex_unlock(&lock);
@@ -444,6 +446,8 @@ int __wrap_unlinkat(int dir, const char *path, int flags)
 	(void)snprintf(full, sizeof(full), "%s/%s", root, path);
 	n = split(copy, part, ARRAY_SIZE(part));
 	pthread_mutex_lock(&lock);
+	if (code == 0 && stuck[0] && strstr(path, stuck))
+		code = EBUSY;
 	if (code == 0 && !(flags & AT_REMOVEDIR))
 		code = __real_unlinkat(dir, path, flags) < 0 ? errno : 0;
 	else if (code == 0 && access(full, F_OK) < 0)
@@ -531,7 +535,7 @@ void fake_kernel_new(const char *dir)
 
 	(void)snprintf(root, sizeof(root), "%s", dir);
 	memset(session, 0, sizeof(session));
-	taken[0] = held[0] = '\0';
+	taken[0] = held[0] = stuck[0] = '\0';
 	fail_at = calls = 0;
 	writing.fd = -1;
 	(void)snprintf(path, sizeof(path), "%s/core", root);
@@ -541,13 +545,31 @@ void fake_kernel_new(const char *dir)
 	put(".", "dbroot", "/var/target\n");
 }
 
-void fake_kernel_fail(unsigned nth, int code)
+static void fail(unsigned nth, int code, bool all)
 {
 	pthread_mutex_lock(&lock);
 	fail_at = nth;
 	fail_code = code;
+	from = all;
 	calls = 0;
 	failed = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_kernel_fail(unsigned nth, int code)
+{
+	fail(nth, code, false);
+}
+
+void fake_kernel_fail_from(unsigned nth, int code)
+{
+	fail(nth, code, true);
+}
+
+void fake_kernel_stuck(const char *text)
+{
+	pthread_mutex_lock(&lock);
+	(void)snprintf(stuck, sizeof(stuck), "%s", text ? text : "");
 	pthread_mutex_unlock(&lock);
 }
 

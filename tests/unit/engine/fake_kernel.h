@@ -17,6 +17,10 @@ void fake_kernel_new(const char *dir); /* an empty target tree in dir, which exi
 /* The nth change from now on (1: the next) fails with code; 0: none.  Did it? */
 void fake_kernel_fail(unsigned nth, int code);
 bool fake_kernel_failed(void);
+/* All from the nth on fail; 0: none any more. */
+void fake_kernel_fail_from(unsigned nth, int code);
+/* What has text in its path can't be removed; NULL: it can. */
+void fake_kernel_stuck(const char *text);
 /* Another process listens at "address:port"; NULL: nobody. */
 void fake_kernel_taken(const char *portal);
 /* Calls that name something with text in it do not come back until they are let go (NULL). */

@@ -19,8 +19,8 @@
 struct watcher {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	unsigned count[ENGINE_UNIT + 1];
-	char naa[20], unit_why[256], initiator[256], isid[16], port[256], port_why[256];
+	unsigned count[ENGINE_REST + 1];
+	char naa[20], unit_why[256], initiator[256], isid[16], port[256], port_why[256], rest[512];
 	struct {
 		char text[80], why[128];
 		enum san_listen listen;
@@ -40,6 +40,8 @@ static void watch(void *ctx, const struct engine_event *ev)
 	} else if (ev->kind == ENGINE_PORT) {
 		(void)snprintf(w->port, sizeof(w->port), "%s,%u", ev->iqn, ev->tpgt);
 		(void)snprintf(w->port_why, sizeof(w->port_why), "%s", ev->why);
+	} else if (ev->kind == ENGINE_REST) {
+		(void)snprintf(w->rest, sizeof(w->rest), "%s", ev->why);
 	} else if (ev->kind == ENGINE_SESSION_UP) {
 		(void)snprintf(w->initiator, sizeof(w->initiator), "%s", ev->session.initiator);
 		(void)snprintf(w->isid, sizeof(w->isid), "%s", ev->session.isid);
@@ -152,8 +154,11 @@ static void unit_file(const struct rig *r, uint64_t unit)
 
 static void rig_engine(struct rig *r, unsigned apply_ms)
 {
-	struct lio_engine_config cfg = {
-		.state_dir = r->dir, .configfs = r->kernel, .apply_ms = apply_ms, .poll_ms = 50};
+	struct lio_engine_config cfg = {.state_dir = r->dir,
+					.configfs = r->kernel,
+					.apply_ms = apply_ms,
+					.poll_ms = 50,
+					.retry_ms = 100};
 	struct err e = {0};
 
 	r->w = (struct watcher){.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -324,22 +329,111 @@ TEST(whatever_call_fails_all_of_a_change_is_there_or_nothing)
 	}
 }
 
-TEST(what_can_not_be_taken_back_is_put_right_later)
+/* Is anything of the target said not to be well? */
+static bool ill(struct watcher *w)
+{
+	bool yes;
+
+	pthread_mutex_lock(&w->lock);
+	yes = w->rest[0] || w->port_why[0] || w->unit_why[0];
+	for (size_t i = 0; w->portal[i].text[0]; i++)
+		yes = yes || w->portal[i].listen != SAN_LISTENING;
+	pthread_mutex_unlock(&w->lock);
+	return yes;
+}
+
+/* Wait until the kernel is as it was; false after 20 s. */
+static bool becomes(const char *before)
+{
+	for (int i = 0; i < 2000; i++) {
+		auto_free char *now = fake_kernel_print();
+
+		if (streq(now, before))
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
+static bool gets_well(struct watcher *w)
+{
+	for (int i = 0; i < 2000 && ill(w); i++)
+		(void)usleep(10000);
+	return !ill(w);
+}
+
+/* From some call on every one fails, those that should undo the first too. */
+TEST(what_can_not_be_taken_back_is_said_and_put_right_later)
+{
+	unsigned spoiled = 0;
+
+	for (unsigned nth = 1;; nth++) {
+		struct rig r = {0};
+		auto_free char *before = NULL, *after = NULL;
+		struct san_changes ch = {0};
+		struct san_attach_out number;
+		enum engine_result got;
+		bool hit;
+
+		rig_new(&r, 0);
+		before = fake_kernel_print();
+		CHECK_INT(san_unbind(r.box.s, r.box.a1, r.box.p[1], &ch, &r.box.e), 0);
+		CHECK_INT(san_attach(r.box.s,
+				     &(struct san_attach_in){ref(r.box.b), ref(r.box.u2), NULL},
+				     &ch, &number, &r.box.e),
+			  0);
+		fake_kernel_fail_from(nth, EIO);
+		got = rig_apply(&r, &ch, NULL);
+		hit = fake_kernel_failed();
+		after = fake_kernel_print();
+		if (hit) {
+			CHECK_INT(got, ENGINE_REFUSED);
+			spoiled += !streq(before, after);
+			CHECK(streq(before, after) || ill(&r.w));
+		}
+		fake_kernel_fail(0, 0);
+		if (hit) {
+			CHECK(becomes(before));
+			CHECK(gets_well(&r.w));
+		}
+		rig_free(&r);
+		if (!hit)
+			break;
+	}
+	CHECK(spoiled > 2);
+}
+
+/* What stays belongs to nothing that the model has; it is said all the same. */
+/* What stays belongs to nothing that the model has; it is said all the same. */
+TEST(what_can_not_be_taken_away_again_is_said_until_it_has_gone)
 {
 	struct rig r = {0};
-	auto_free char *before = NULL, *after = NULL;
+	auto_free char *before = NULL;
 	struct san_changes ch = {0};
+	struct san_attach_out number;
+	struct err e = {0};
 
 	rig_new(&r, 0);
 	before = fake_kernel_print();
-	CHECK_INT(san_unbind(r.box.s, r.box.a1, r.box.p[2], &ch, &r.box.e), 0);
-	/* A volume as number 0 goes, its place is taken; the tree is spoiled behind the back. */
-	CHECK_INT(rig_apply(&r, &ch, NULL), ENGINE_OK);
-	rig_replace(&r);
-	ch = bind(&r, r.box.a1, r.box.p[2]);
-	CHECK_INT(rig_apply(&r, &ch, NULL), ENGINE_OK);
-	after = fake_kernel_print();
-	CHECK_STR(after, before);
+	ch = bind(&r, r.box.b7, r.box.p[2]);
+	CHECK_INT(san_attach(r.box.s, &(struct san_attach_in){ref(r.box.b), ref(r.box.u2), NULL},
+			     &ch, &number, &r.box.e),
+		  0);
+	ch.must_listen = true;
+	fake_kernel_taken("10.0.0.2:3260");
+	fake_kernel_stuck("tpgt_7/lun/lun_0");
+	CHECK_INT(rig_apply(&r, &ch, &e), ENGINE_REFUSED);
+	CHECK(strstr(e.text, "10.0.0.2:3260") != NULL);
+	CHECK(there(&r, "iscsi/%s/tpgt_7/lun/lun_0", r.b));
+	CHECK(seen(&r.w, ENGINE_REST, 1));
+	CHECK(strstr(r.w.rest, "tpgt_7/lun/lun_0") != NULL);
+	/* Once, however often it is tried. */
+	(void)usleep(300000);
+	CHECK_INT(r.w.count[ENGINE_REST], 1);
+	fake_kernel_stuck(NULL);
+	CHECK(becomes(before));
+	CHECK(seen(&r.w, ENGINE_REST, 2));
+	CHECK_STR(r.w.rest, "");
 	rig_free(&r);
 }
 
@@ -501,9 +595,8 @@ TEST(a_volume_whose_file_is_missing_is_told_and_never_made)
 /* A loop device of some MiB on a file in the rig's folder; false where none can be had. */
 static bool loop_new(const struct rig *r, char device[static 64])
 {
-	auto_free char *cmd =
-		xasprintf("truncate -s 8M %s/disk && losetup -f --show %s/disk 2>/dev/null", r->dir,
-			  r->dir);
+	auto_free char *cmd = xasprintf(
+		"truncate -s 8M %s/disk && losetup -f --show %s/disk 2>/dev/null", r->dir, r->dir);
 	FILE *f = popen(cmd, "re");
 	bool ok = f && fgets(device, 64, f);
 
@@ -547,10 +640,10 @@ TEST(a_volume_on_a_block_device_is_the_kernels_iblock)
 	san_changes_done(&ch);
 	id = r.box.s->next_id;
 	CHECK_INT(san_volume(r.box.s, &box_env,
-			     &(struct san_volume_in){.has_type = true,
-						     .type = 2,
-						     .pool = ref(san_pool_of_device(r.box.s, device)
-									 ->obj.id)},
+			     &(struct san_volume_in){
+				     .has_type = true,
+				     .type = 2,
+				     .pool = ref(san_pool_of_device(r.box.s, device)->obj.id)},
 			     &ch, &(struct san_volume_out){0}, &r.box.e),
 		  0);
 	CHECK_INT(rig_apply(&r, &ch, NULL), ENGINE_OK);
