@@ -39,6 +39,8 @@ BOOT = ["virtio_pci", "virtio_console", "virtio_blk", "9pnet_virtio", "9p", "ove
         "ext4", "dummy", "veth", "loop", "tcp_diag"]
 TARGET = ["configfs", "target_core_mod", "target_core_file", "target_core_iblock",
           "iscsi_target_mod"]
+# The kernel's own initiator, and what makes disks of its sessions; loaded by who wants them.
+INITIATOR = ["iscsi_tcp", "sd_mod", "sg"]
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static",
          "dpkg-deb": "dpkg", "mke2fs": "e2fsprogs"}
 
@@ -74,6 +76,9 @@ mount --bind "/lib/modules/$(uname -r)" "$r/lib/modules/$(uname -r)"
 [ -e $r/sbin/modprobe ] || cp /bin/busybox $r/sbin/modprobe
 if [ -b /dev/vda ]; then
 	mount -t ext4 /dev/vda $r/persist || fail "no disk"
+	# The kernel itself opens files by their names here, outside of what COMMAND sees as its root.
+	mkdir -p /persist
+	mount --bind $r/persist /persist
 fi
 if [ -d /sys/module/configfs ]; then
 	mount -t configfs configfs /sys/kernel/config
@@ -88,7 +93,7 @@ while [ ! -c $exitcode ] && [ $n -lt 100 ]; do n=$((n + 1)); usleep 20000; done
 cp /run.sh $r/run/command.sh
 chroot $r /bin/sh /run/command.sh </dev/null >$out 2>&1
 code=$?
-[ $code = 75 ] || { umount $r/persist 2>/dev/null; sync; }
+[ $code = 75 ] || { umount /persist $r/persist 2>/dev/null; sync; }
 echo "exit $code" >$exitcode
 echo o >/proc/sysrq-trigger
 sleep 60
@@ -246,7 +251,7 @@ def make_image(package):
             for d in depends[name]:
                 add(d)
 
-        for name in BOOT + TARGET:
+        for name in BOOT + TARGET + INITIATOR:
             add(name)
 
         def deep(name):

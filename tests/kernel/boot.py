@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One system test on Debian's kernel under emulation, with the kernel's own target as the engine.
 
-usage: boot.py [--disk] [--lazy] TEST.py [TEST...]
+usage: boot.py [--engine NAME] [--disk] [--lazy] TEST.py [TEST...]
 
 The test is a program as in tests/system that writes TAP; it runs inside as it runs outside.  Where
 no machine can be emulated, the whole of it is skipped and the reason said.  --disk: it starts its
-machine anew (exit code 75), see tools/vm.py.
+machine anew (exit code 75), see tools/vm.py.  --engine: lio when not given.
 """
 import os, pathlib, signal, subprocess, sys, tempfile
 
@@ -15,7 +15,12 @@ VM = ROOT / "tools" / "vm.py"
 
 args = sys.argv[1:]
 options = ["--timeout", os.environ.get("SMISCSI_VM_TIMEOUT", "1500")]
+engine = "lio"
 while args and args[0].startswith("--"):
+    if args[0] == "--engine":
+        engine = args[1]
+        del args[:2]
+        continue
     options.append(args.pop(0))
 
 ready = subprocess.run([VM, "prepare"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -25,7 +30,7 @@ if ready.returncode == 77:
 if ready.returncode:
     sys.exit(ready.stderr)
 
-env = {**os.environ, "SMISCSI_ENGINE": "lio", "SMISCSI_PATIENCE": "6"}
+env = {**os.environ, "SMISCSI_ENGINE": engine, "SMISCSI_PATIENCE": "6"}
 with tempfile.TemporaryDirectory(prefix="smiscsi-kernel-") as d:
     if "--disk" in options:
         options.insert(options.index("--disk") + 1, f"{d}/disk")
