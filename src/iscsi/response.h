@@ -27,9 +27,9 @@ void iscsi_put_sns(uint8_t b[static ISCSI_BHS_LEN], const struct iscsi_sns *sn);
 void iscsi_put_scsi_rsp(uint8_t b[static ISCSI_BHS_LEN], uint32_t itt, uint8_t status,
 			struct iscsi_residual res, uint32_t exp_data_sn, uint32_t sense_len,
 			const struct iscsi_sns *sn);
-/* flags: ISCSI_FINAL; with_status adds the S bit, and then status, residual and StatSN count. */
 /* To a SCSI response: of a bidirectional command's data-in nothing came. */
 void iscsi_put_bidi_underflow(uint8_t b[static ISCSI_BHS_LEN], uint32_t len);
+/* flags: ISCSI_FINAL; with_status adds the S bit, and then status, residual and StatSN count. */
 void iscsi_put_data_in(uint8_t b[static ISCSI_BHS_LEN], uint8_t flags, uint32_t itt, uint64_t lun,
 		       uint32_t data_sn, uint32_t offset, uint32_t len, const struct iscsi_sns *sn);
 void iscsi_put_data_in_status(uint8_t b[static ISCSI_BHS_LEN], uint8_t status,
