@@ -96,6 +96,7 @@ struct cimxml_encoder *cimxml_encoder_new(struct arena *a, const struct cimxml_a
 	x->v.plans = an->plans;
 	x->v.host = an->host;
 	x->v.ns = an->ns;
+	x->v.typed = forms[an->rq->op].pull;
 	x->an = an;
 	x->a = a;
 	return x;

@@ -82,6 +82,11 @@ struct plan *plan_new(struct arena *a, const struct cim_class *c,
 		add(&text, &p->keys[i].value,
 		    PLAN_KEY_TAIL "<KEYBINDING NAME=\"%s\"><KEYVALUE VALUETYPE=\"%s\">", k->name,
 		    how);
+		if (!p->keys[i].is_ref)
+			add(&text, &p->keys[i].typed,
+			    PLAN_KEY_TAIL
+			    "<KEYBINDING NAME=\"%s\"><KEYVALUE VALUETYPE=\"%s\" TYPE=\"%s\">",
+			    k->name, how, cim_type_name(k->type));
 		add(&text, &p->keys[i].ref, "<KEYBINDING NAME=\"%s\"><VALUE.REFERENCE>", k->name);
 	}
 	for (unsigned i = 0; i < c->n_props; i++) {

@@ -32,6 +32,7 @@ struct plan_step {
 
 struct plan_key {
 	struct piece value; /* from the end of the previous plain key to this one */
+	struct piece typed; /* the same with a TYPE */
 	struct piece ref;   /* start tag for a reference */
 	bool is_ref;
 };

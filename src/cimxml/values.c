@@ -48,7 +48,7 @@ void values_namespace(struct values *v, struct writer *w, const char *ns)
 
 static void key_value(struct values *v, struct writer *w, const struct cim_value *k)
 {
-	const char *how = "numeric";
+	const char *how = "numeric", *type = "uint64";
 
 	if (k->type == CIM_REF && k->kind == CIM_V_SCALAR) {
 		writer_lit(w, "<VALUE.REFERENCE>");
@@ -57,12 +57,16 @@ static void key_value(struct values *v, struct writer *w, const struct cim_value
 		return;
 	}
 	if (k->type == CIM_BOOLEAN || (k->type == CIM_UNTYPED && k->hint == CIM_HINT_BOOLEAN))
-		how = "boolean";
+		how = type = "boolean";
 	else if (k->type == CIM_STRING || k->type == CIM_DATETIME || k->type == CIM_CHAR16 ||
 		 (k->type == CIM_UNTYPED && k->hint == CIM_HINT_STRING))
-		how = "string";
+		how = type = "string";
 	writer_lit(w, "<KEYVALUE VALUETYPE=\"");
 	writer_str(w, how);
+	if (v->typed) {
+		writer_lit(w, "\" TYPE=\"");
+		writer_str(w, k->type == CIM_UNTYPED ? type : cim_type_name((enum cim_type)k->type));
+	}
 	writer_lit(w, "\">");
 	if (k->kind == CIM_V_SCALAR)
 		writer_scalar(w, k);
@@ -114,7 +118,8 @@ static void planned_name(struct values *v, struct writer *w, const struct plan *
 			writer_lit(w, PLAN_REF_TAIL);
 			continue;
 		}
-		put_piece(w, pl, k->value, open ? 0 : sizeof(PLAN_KEY_TAIL) - 1);
+		put_piece(w, pl, v->typed ? k->typed : k->value,
+			  open ? 0 : sizeof(PLAN_KEY_TAIL) - 1);
 		open = true;
 		if (val->kind == CIM_V_SCALAR)
 			writer_scalar(w, val);

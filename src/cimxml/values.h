@@ -15,6 +15,7 @@ enum { VALUES_NS_TEXT = 512 };
 struct values {
 	struct cimxml_plans *plans; /* NULL: paths and instances are written without (clients) */
 	const char *host, *ns;      /* for paths that need them and have none */
+	bool typed; /* keys with their TYPE: the answers to pulls are of DSP0203 2.4, which wants it */
 	unsigned depth;             /* paths inside paths, instances inside values */
 	/* the namespace written last, as elements */
 	const char *last_ns;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A grammar of CIM-XML answers (the response part of DSP0203 2.3.1), and the dialect that real
-clients can read.  check(bytes) returns a list of complaints; empty means valid."""
+"""A grammar of CIM-XML answers (the response part of DSP0203 2.3.1; of 2.4.0 for answers to pulls),
+and the dialect that real clients can read.  check(bytes) returns a list of complaints; empty means
+valid."""
 import re
 import xml.etree.ElementTree as ET
 
@@ -120,5 +121,11 @@ def check(body):
     for m in re.finditer(r'<PARAMVALUE NAME="EndOfSequence"([^>]*)>', text):
         if 'PARAMTYPE="boolean"' not in m[1]:
             out.append("EndOfSequence without PARAMTYPE")
-    _element(ET.fromstring(body), "", out)
+    root = ET.fromstring(body)
+    _element(root, "", out)
+    rsp = root.find("MESSAGE/SIMPLERSP/IMETHODRESPONSE")
+    if rsp is not None and rsp.get("NAME").lower().startswith(("open", "pull")):
+        # these answers came with DSP0203 2.4.0, which wants a key's type
+        out += [f"a KEYVALUE without TYPE: {e.text}" for e in root.iter("KEYVALUE")
+                if "TYPE" not in e.attrib]
     return out

@@ -12,11 +12,12 @@
 #define NS                                                          \
 	"<LOCALNAMESPACEPATH><NAMESPACE NAME=\"root\"/><NAMESPACE " \
 	"NAME=\"t\"/></LOCALNAMESPACEPATH>"
-#define PORT                                                                                       \
+/* t: an attribute more of each key */
+#define PORT_OF(t)                                                                                 \
 	"<INSTANCENAME CLASSNAME=\"T_Port\"><KEYBINDING NAME=\"Kind\"><KEYVALUE "                  \
-	"VALUETYPE=\"string\">k"                                                                   \
-	"</KEYVALUE></KEYBINDING><KEYBINDING NAME=\"Name\"><KEYVALUE VALUETYPE=\"string\">a&amp;b" \
-	"</KEYVALUE></KEYBINDING></INSTANCENAME>"
+	"VALUETYPE=\"string\"" t ">k</KEYVALUE></KEYBINDING><KEYBINDING NAME=\"Name\"><KEYVALUE "   \
+	"VALUETYPE=\"string\"" t ">a&amp;b</KEYVALUE></KEYBINDING></INSTANCENAME>"
+#define PORT PORT_OF("")
 #define SOLO(n)                                                                 \
 	"<INSTANCENAME CLASSNAME=\"T_Solo\"><KEYBINDING NAME=\"ID\"><KEYVALUE " \
 	"VALUETYPE=\"numeric\">" n "</KEYVALUE></KEYBINDING></INSTANCENAME>"
@@ -109,8 +110,10 @@ TEST(each_operation_has_its_own_form_of_an_element)
 #define INST                                                        \
 	"<INSTANCE CLASSNAME=\"T_Port\"><PROPERTY NAME=\"Number\" " \
 	"TYPE=\"uint16\"><VALUE>7</VALUE></PROPERTY></INSTANCE>"
-#define FULL \
-	"<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS "</NAMESPACEPATH>" PORT "</INSTANCEPATH>"
+#define FULL_OF(port) \
+	"<INSTANCEPATH><NAMESPACEPATH><HOST>h</HOST>" NS "</NAMESPACEPATH>" port "</INSTANCEPATH>"
+#define FULL       FULL_OF(PORT)
+#define FULL_TYPED FULL_OF(PORT_OF(" TYPE=\"string\""))
 #define PULL                                                \
 	"<PARAMVALUE NAME=\"EnumerationContext\" "          \
 	"PARAMTYPE=\"string\"><VALUE></VALUE></PARAMVALUE>" \
@@ -134,10 +137,10 @@ TEST(each_operation_has_its_own_form_of_an_element)
 		{CIM_OP_REFERENCE_NAMES,          I("ReferenceNames",   "<IRETURNVALUE><OBJECTPATH>" FULL
 							     "</OBJECTPATH></IRETURNVALUE>")},
 		{CIM_OP_OPEN_ENUMERATE_INSTANCES,
-		 I("OpenEnumerateInstances",                            "<IRETURNVALUE><VALUE.INSTANCEWITHPATH>" FULL INST
+		 I("OpenEnumerateInstances",                            "<IRETURNVALUE><VALUE.INSTANCEWITHPATH>" FULL_TYPED INST
 					     "</VALUE.INSTANCEWITHPATH></IRETURNVALUE>" PULL)                        },
 		{CIM_OP_PULL_INSTANCE_PATHS,
-		 I("PullInstancePaths",                                 "<IRETURNVALUE>" FULL "</IRETURNVALUE>" PULL)                                            },
+		 I("PullInstancePaths",                                 "<IRETURNVALUE>" FULL_TYPED "</IRETURNVALUE>" PULL)                                            },
 		{CIM_OP_PULL_INSTANCES,
 		 I("PullInstances",				     "<IRETURNVALUE>" INST "</IRETURNVALUE>" PULL)                                            },
 		{CIM_OP_DELETE_INSTANCE,          I("DeleteInstance",   "")										      },
