@@ -3,7 +3,8 @@
  * registration.c - 'Profile Registration': the profiles that hold here, and how they hang together
  *
  * SMI-S conforms to nothing; the autonomous profiles are elements of SMI-S; the host and the
- * object manager are elements of those.  Component profiles are referred to by the autonomous
+ * object manager are elements of those, and the central instances of the component profiles (the
+ * capabilities of iSCSI, the pools) of these.  Component profiles are referred to by the autonomous
  * one, which is the Antecedent, as SNIA has it: those that exist only inside another profile are
  * subprofiles, and SubProfileRequiresProfile ties them; 'Profile Registration' is a profile in its
  * own right, so ReferencedProfile does.
@@ -129,11 +130,35 @@ static bool server_of_manager(const struct prov_ctx *c, const struct prov_obj *f
 	return !pos->phase++ && set_profile(c, &profiles[SERVER], ret);
 }
 
+static bool caps_of_target_ports(const struct prov_ctx *c, const struct prov_obj *from,
+				 struct pv_pos *pos, struct prov_obj *ret)
+{
+	return from->p == &profiles[ISCSI_TARGET_PORTS] && pv_to_iscsi_caps(c, from, pos, ret);
+}
+
+static bool target_ports_of_caps(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
+				 struct pv_pos *pos, struct prov_obj *ret)
+{
+	return !pos->phase++ && set_profile(c, &profiles[ISCSI_TARGET_PORTS], ret);
+}
+
+static bool pools_of_block_services(const struct prov_ctx *c, const struct prov_obj *from,
+				    struct pv_pos *pos, struct prov_obj *ret)
+{
+	return from->p == &profiles[BLOCK_SERVICES] && pv_list_pools(c, from, pos, ret);
+}
+
+static bool block_services_of_pool(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
+				   struct pv_pos *pos, struct prov_obj *ret)
+{
+	return !pos->phase++ && set_profile(c, &profiles[BLOCK_SERVICES], ret);
+}
+
 /* The host is in another namespace than the profiles: the same links are in both, so that they
  * can be followed from either end. */
 #define CONFORMS(id)                                                                              \
 	{                                                                                         \
-		id, 3,                                                                            \
+		id, 5,                                                                            \
 		{                                                                                 \
 			{{PV_PROFILE, PV_PROFILE}, autonomous_of_smi_s, smi_s_of_autonomous,      \
 			 list_profiles, 0},                                                       \
@@ -141,6 +166,10 @@ static bool server_of_manager(const struct prov_ctx *c, const struct prov_obj *f
 			 list_profiles, 0},                                                       \
 			{{PV_PROFILE, PV_OBJECT_MANAGER}, manager_of_server, server_of_manager,   \
 			 list_profiles, 0},                                                       \
+			{{PV_SUBPROFILE, PV_ISCSI_CAPS}, caps_of_target_ports,                    \
+			 target_ports_of_caps, list_components, 0},                               \
+			{{PV_SUBPROFILE, PV_POOL}, pools_of_block_services,                       \
+			 block_services_of_pool, list_components, 0},                             \
 		}                                                                                 \
 	}
 static const struct pv_legs conforms = CONFORMS(PV_CONFORMS);

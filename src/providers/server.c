@@ -52,6 +52,7 @@ static void system_fill(const struct prov_ctx *c, const struct prov_obj *o UNUSE
 	const struct san_host *h = pv_state(c)->host;
 
 	i->v[SYS(ElementName)] = pv_words(h->name);
+	i->v[SYS(Description)] = PV_TEXT("host of the object manager");
 	i->v[SYS(NameFormat)] = PV_TEXT("Other");
 	i->v[SYS(EnabledState)] = cim_u16(2);
 	PV_FARES(i, MSFTSM_System, pv_health(SAN_OK));

@@ -206,8 +206,9 @@ def every_instance_is_as_its_class_says():
 def associations_are_complete_and_the_same_from_both_ends():
     """For every instance of every association class: each end finds it by References and
     ReferenceNames in its role and not in the other, and the other end by Associators and
-    AssociatorNames; and what all objects find by walking is what enumerating gives."""
-    n = 0
+    AssociatorNames; and what all objects find by walking is what enumerating gives.  An end in
+    another namespace finds the other one by the association's twin there."""
+    n, seen = 0, set()
     for ns in SPACES:
         for name, found in everything(ns).items():
             if not is_association(name):
@@ -221,8 +222,13 @@ def associations_are_complete_and_the_same_from_both_ends():
                     ends[r].setdefault((i[r].ns or ns, i[r]), []).append((path, i))
             for r, other in (refs, refs[::-1]):
                 for (at, end), links in ends[r].items():
+                    seen.add((name, r))
                     if at.lower() != ns.lower():
-                        continue  # seen from its own namespace
+                        there = set(c.walk("AssociatorNames", end, ns=at, Role=r, ResultRole=other,
+                                           AssocClass=supers[name]))
+                        check({i[other] for _, i in links} - there, set(),
+                              f"{name}.{r} from {end} in {at}")
+                        continue
                     want = {p for p, _ in links}
                     check(set(c.walk("ReferenceNames", end, ns=ns, ResultClass=name, Role=r)), want,
                           f"{name}.{r} from {end}")
@@ -236,6 +242,10 @@ def associations_are_complete_and_the_same_from_both_ends():
                           f"{name}.{r} from {end}")
                     n += 1
     check(n > 100, True, str(n))
+    # none of them was passed over for want of objects: what can have links here has them
+    has = [x for x in coverage if is_association(x) and coverage[x]["instances"] == "yes"]
+    check([x for x in has if sum(x == a for a, _ in seen) != 2 and not x.startswith("MSFT_SM")], [])
+    print(f"# {len(seen) // 2} association classes of {len(has)}")
 
 
 @test
@@ -414,6 +424,45 @@ def profiles_hang_together_without_a_cycle():
     check(autonomous, {"Server", "Array"}, "the Antecedent is the autonomous profile")
     check({r.cls for r in c.enum("CIM_ReferencedProfile", ns="interop")},
           {"MSFTSM_ReferencedProfile", "MSFTSM_SubProfileRequiresProfile"})
+
+
+@test
+def every_profile_but_those_of_the_registry_leads_to_its_central_instances():
+    """As pywbem looks for them: by ElementConformsToProfile, in whichever namespace they are; each
+    leads back, from its own."""
+    want = {"SMI-S": "CIM_RegisteredProfile", "Server": "CIM_ObjectManager",
+            "Array": "CIM_ComputerSystem", "Block Services": "CIM_StoragePool",
+            "iSCSI Target Ports": "CIM_iSCSICapabilities", "Profile Registration": None}
+    for i in c.enum("CIM_RegisteredProfile", ns="interop"):
+        central = c.walk("AssociatorNames", i.path, ns="interop", ResultRole="ManagedElement",
+                         AssocClass="CIM_ElementConformsToProfile")
+        is_what = want.pop(i["RegisteredName"])
+        check(len(central) > 0, is_what is not None, i["RegisteredName"])
+        for p in central:
+            check(is_a(p.cls, is_what), True, repr(p))
+            c.get(p, ns=p.ns)
+            back = c.walk("AssociatorNames", p, ns=p.ns, ResultRole="ConformantStandard",
+                          AssocClass="CIM_ElementConformsToProfile")
+            check(i.path in back, True, f"{p} to {i.path}")
+    check(want, {}, "profiles that there aren't")
+
+
+@test
+def the_objects_of_the_Server_profile_have_what_SNIA_wants_of_them():
+    must = {"CIM_ObjectManager": "Name ElementName Description OperationalStatus Started",
+            "CIM_Namespace": "Name ObjectManagerName ClassType",
+            "CIM_ObjectManagerCommunicationMechanism":
+            "Name ElementName CommunicationMechanism FunctionalProfilesSupported "
+            "MultipleOperationsSupported AuthenticationMechanismsSupported",
+            "CIM_System": "Name NameFormat Description ElementName OperationalStatus"}
+    for name, props in must.items():
+        found = c.enum(name, ns="interop")
+        check(len(found) > 0, True, name)
+        for i in found:
+            check([p for p in props.split() if i[p] in (None, "")], [], name)
+    does = set(c.enum("CIM_CIMXMLCommunicationMechanism", ns="interop")[0]
+               ["FunctionalProfilesSupported"])
+    check(does, {2, 3, 5, 6, 7}, "basic read and write, instances, associations, queries")
 
 
 @test
