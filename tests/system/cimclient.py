@@ -198,6 +198,7 @@ class Client:
             "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.timeout, self.tls, self.conn = timeout, tls, None
         self.last_headers = {}
+        self.answered = set()  # operations that succeeded: their answers were held to the grammar
 
     # -- requests --
 
@@ -272,7 +273,9 @@ class Client:
         return rsp
 
     def imethod(self, name, params=(), ns=None):
-        return self.call(self.imethod_body(name, params, ns), self.headers(name, ns or self.ns))
+        rsp = self.call(self.imethod_body(name, params, ns), self.headers(name, ns or self.ns))
+        self.answered.add(name)
+        return rsp
 
     # -- operations --
 

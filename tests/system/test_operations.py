@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every CIM operation over the wire: what it gives, and the status code of each mistake."""
 import time
+import xml.etree.ElementTree as ET
 
 import smi
 from cimclient import CimError, Client, Path
@@ -234,6 +235,90 @@ def classes_and_qualifiers_are_told():
     check(status(c.imethod, "GetQualifier", [("QualifierName", "<VALUE>Nonsense</VALUE>")]), 6)
 
 
+def prop(path, name):
+    return [*obj(path), ("PropertyName", f"<VALUE>{name}</VALUE>")]
+
+
+@test
+def a_property_is_read_and_written_by_itself():
+    def read(path, name):
+        return [ET.tostring(e).decode() for e in c.imethod("GetProperty", prop(path, name)).find(
+            "IRETURNVALUE")]
+
+    check(read(node, "elementNAME"), ["<VALUE>alpha</VALUE>"])
+    check(read(node, "NameFormat"), ["<VALUE>3</VALUE>"])
+    check(read(node, "Caption"), [], "NULL")
+    check(read(node, "OperationalStatus"), ["<VALUE.ARRAY><VALUE>2</VALUE></VALUE.ARRAY>"])
+    link = c.walk("ReferenceNames", node, ResultClass="CIM_SystemDevice")[0]
+    check(read(link, "PartComponent")[0].startswith("<VALUE.REFERENCE><INSTANCEPATH>"), True)
+    text = [("NewValue", "<VALUE>changed</VALUE>")]
+    check(c.imethod("SetProperty", prop(node, "ElementName") + text).find("IRETURNVALUE"), None)
+    check(c.get(node)["ElementName"], "changed")
+    c.imethod("SetProperty", prop(node, "ElementName") + [("NewValue", "<VALUE>alpha</VALUE>")])
+    for op, params, code in (
+            ("GetProperty", prop(node, "Nonsense"), 12), ("GetProperty", obj(node), 12),
+            ("GetProperty", prop(other(node, DeviceID="gone"), "Name"), 6),
+            ("SetProperty", prop(node, "Nonsense") + text, 12),
+            ("SetProperty", prop(node, "NameFormat") + text, 13),
+            ("SetProperty", prop(node, "ElementName") + [
+                ("NewValue", "<VALUE.ARRAY><VALUE>x</VALUE></VALUE.ARRAY>")], 13),
+            ("SetProperty", prop(node, "DeviceID") + text, 4),
+            ("SetProperty", prop(other(node, DeviceID="gone"), "ElementName") + text, 6)):
+        check(status(c.imethod, op, params), code, f"{op} {params}")
+
+
+@test
+def a_property_list_of_a_change_is_all_that_changes():
+    group = c.create("MSISCSITARGET_SystemSpecificCollection", {"ElementName": "one"})
+
+    def named(want):
+        check(c.get(group)["ElementName"], want)
+
+    c.modify(group, {"ElementName": "two"}, PropertyList=["Caption"])
+    named("one")
+    check(status(c.modify, group, {"Caption": "x"}, PropertyList=["Caption"]), 4, "read-only")
+    c.modify(group, {**c.get(group), "Caption": "x"})  # what was read may be sent back whole
+    c.modify(group, {"ElementName": "two"}, PropertyList=[])
+    named("one")
+    c.modify(group, {"ElementName": "two"}, PropertyList=["elementname", "ELEMENTNAME"])
+    named("two")
+    c.modify(group, {"ElementName": "three"})
+    named("three")
+    check(status(c.modify, group, {"ElementName": "four"}, PropertyList=["Nonsense"]), 4)
+    check(status(c.modify, group, {"ElementName": "four", "InstanceID": "other"}), 4, "a key")
+    check(status(c.modify, group, {"InstanceID": group.keys["InstanceID"]}), 0, "the key it has")
+    check(status(c.modify, group, {"ElementName": ["four"]}), 4, "an array for one value")
+    check(status(c.modify, group, {"ElementName": 4}), 4, "a number for a text")
+    check(status(c.modify, group, {}, PropertyList=["ElementName"]), 4, "named and not given")
+    named("three")
+    c.delete(group)
+    check(status(c.get, group), 6)
+
+
+@test
+def classes_that_could_be_met_are_told_by_the_class_tables():
+    """Associators and References of a class: the same filters as for instances."""
+    def of(op, what, **flags):
+        return {e.cls if isinstance(e, Path) else e.get("NAME") for e in c.walk(op, what, **flags)}
+
+    for names, full in (("ReferenceNames", "References"), ("AssociatorNames", "Associators")):
+        for flags in ({}, {"Role": "Dependent"}, {"ResultClass": "CIM_ServiceAccessPoint"}):
+            check(of(names, PORTAL, **flags), of(full, PORTAL, **flags), f"{full} {flags}")
+    check("MSISCSITARGET_BindsTo" in of("ReferenceNames", PORTAL, Role="dependent"), True)
+    check(of("ReferenceNames", PORTAL, ResultClass="CIM_BindsTo"),
+          {"CIM_BindsTo", "MSISCSITARGET_BindsTo"})
+    check(of("ReferenceNames", PORTAL, Role="Nonsense"), set())
+    up = of("AssociatorNames", PORTAL, AssocClass="CIM_BindsTo", Role="Antecedent",
+            ResultRole="Dependent")
+    check(len(up) > 0 and up <= of("AssociatorNames", PORTAL, AssocClass="CIM_BindsTo"), True)
+    check(of("AssociatorNames", PORTAL, AssocClass="CIM_SystemDevice"), set())
+    e = c.walk("Associators", PORTAL, AssocClass="CIM_HostedAccessPoint", IncludeQualifiers=True,
+               IncludeClassOrigin=True, PropertyList=["Name"])[0]
+    check([p.get("NAME") for p in e.findall("PROPERTY")], ["Name"])
+    check(e.find("PROPERTY").get("CLASSORIGIN"), "CIM_ManagedSystemElement")
+    check(e.find("QUALIFIER") is not None, True)
+
+
 @test
 def profiles_lead_to_the_host_and_back_across_namespaces():
     host = c.names("CIM_ComputerSystem")[0]
@@ -244,6 +329,21 @@ def profiles_lead_to_the_host_and_back_across_namespaces():
                   ResultClass="CIM_ComputerSystem")
     check(down, [host])
     check(down[0].ns, NS)
+
+
+@test
+def every_operation_has_been_answered_and_its_answer_held_to_the_grammar():
+    def opens(what):
+        return [f"Open{what}Instances", f"Open{what}InstancePaths"]
+
+    check(sorted(set("""GetClass EnumerateClasses EnumerateClassNames GetInstance EnumerateInstances
+        EnumerateInstanceNames CreateInstance ModifyInstance DeleteInstance Associators References
+        AssociatorNames ReferenceNames ExecQuery GetProperty SetProperty GetQualifier
+        EnumerateQualifiers OpenQueryInstances PullInstancesWithPath PullInstancePaths PullInstances
+        CloseEnumeration EnumerationCount""".split() + opens("Enumerate") + opens("Reference") +
+                 opens("Associator")) - c.answered), [])
+    for op in ("CreateClass", "ModifyClass", "DeleteClass", "SetQualifier", "DeleteQualifier"):
+        check(status(c.imethod, op, cls("CIM_System") if op == "DeleteClass" else []), 7, op)
 
 
 smi.main()
