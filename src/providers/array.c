@@ -51,7 +51,7 @@ static void system_fill(const struct prov_ctx *c, const struct prov_obj *o UNUSE
 	}
 	i->v[SYS(ResetCapability)] = cim_u16(5); /* not implemented */
 	PV_FARES(i, MSFTSM_ComputerSystem, h);
-	if (s->engine->health == SAN_ENGINE_UP)
+	if (s->engine->health == SAN_ENGINE_UP || s->engine->health == SAN_ENGINE_DEGRADED)
 		i->v[SYS(StatusDescriptions)] = pv_descriptions(c, h, s->engine->why);
 	i->v[SYS(EnabledState)] = cim_u16(h->enabled);
 	i->v[SYS(TimeOfLastStateChange)] = pv_time(c, s->engine->changed_us);

@@ -12,6 +12,7 @@
 
 enum {
 	ACLS_MAX = 4096, /* initiators that are asked about, a port */
+	ASK_MAX = 64,    /* rounds until it is asked again which connection is whose */
 	CLOSE_LOOKS = 6,
 	CLOSE_LOOK_MS = 50
 };
@@ -29,6 +30,7 @@ struct seen {
 	struct {
 		char peer[SAN_PORTAL_TEXT], local[SAN_PORTAL_TEXT];
 	} connections[SAN_CONNECTIONS_MAX]; /* empty: not known */
+	unsigned ask_in, ask_after;         /* rounds, while some are not known */
 };
 
 struct look {
@@ -128,7 +130,47 @@ static bool claimed(const struct look *l, const char *peer)
 	return false;
 }
 
-/* The TCP connections that a new session uses: those from its address that are nobody else's. */
+/* The ith connection of a session is one of those from its address that are nobody else's.  When
+ * there are more of them than the session needs they may as well be of a session with another
+ * target: then no one is taken, only the portal if it is the same for all. */
+static void find_connection(const struct look *l, struct seen *x, size_t i,
+			    const struct socket_list *list)
+{
+	const char *from = x->facts.connections[i].peer;
+	const struct socket_connection *one = NULL;
+	size_t there = 0, needed = 0;
+	bool same = true;
+
+	for (size_t k = 0; k < x->facts.n_connections; k++)
+		needed += !x->connections[k].peer[0] && streq(x->facts.connections[k].peer, from);
+	for (size_t k = 0; k < list->n; k++) {
+		const struct socket_connection *c = &list->v[k];
+
+		if (!streq(c->peer_address, from) || claimed(l, c->peer))
+			continue;
+		same = same && (!one || streq(one->local, c->local));
+		one = one ? one : c;
+		there++;
+	}
+	if (one && same)
+		(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local), "%s",
+			       one->local);
+	if (!one || there > needed)
+		return;
+	(void)snprintf(x->connections[i].peer, sizeof(x->connections[i].peer), "%s", one->peer);
+	(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local), "%s", one->local);
+}
+
+static bool all_known(const struct seen *x)
+{
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		if (!x->connections[i].peer[0])
+			return false;
+	}
+	return true;
+}
+
+/* The TCP connections that a session uses, as far as they can be told. */
 static void find_connections(const struct look *l, struct seen *x)
 {
 	struct socket_list auto_sockets list = {0};
@@ -136,17 +178,35 @@ static void find_connections(const struct look *l, struct seen *x)
 	if (!port_sockets(l, x, &list))
 		return;
 	for (size_t i = 0; i < x->facts.n_connections; i++) {
-		for (size_t k = 0; k < list.n; k++) {
-			const struct socket_connection *c = &list.v[k];
+		if (!x->connections[i].peer[0])
+			find_connection(l, x, i, &list);
+	}
+}
 
-			if (!streq(c->peer_address, x->facts.connections[i].peer) ||
-			    claimed(l, c->peer))
-				continue;
-			(void)snprintf(x->connections[i].peer, sizeof(x->connections[i].peer), "%s",
-				       c->peer);
-			(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local),
-				       "%s", c->local);
-			break;
+/* Now and then, as sessions come and go: can it be told meanwhile? */
+static bool found_out(const struct look *l, struct seen *x)
+{
+	if (all_known(x) || x->ask_in-- > 0)
+		return false;
+	find_connections(l, x);
+	x->ask_after = x->ask_after < ASK_MAX / 2 ? x->ask_after * 2 + 1 : ASK_MAX;
+	x->ask_in = x->ask_after;
+	return all_known(x);
+}
+
+/* The session has other connections than before: those that it had keep what is known of them. */
+static void take_facts(struct seen *x, const struct facts_session *f)
+{
+	struct seen was = *x;
+
+	memset(x->connections, 0, sizeof(x->connections));
+	x->facts = *f;
+	x->ask_in = x->ask_after = 0;
+	for (size_t i = 0; i < f->n_connections; i++) {
+		for (size_t k = 0; k < was.facts.n_connections; k++) {
+			if (was.facts.connections[k].cid == f->connections[i].cid &&
+			    streq(was.facts.connections[k].peer, f->connections[i].peer))
+				x->connections[i] = was.connections[k];
 		}
 	}
 }
@@ -234,6 +294,8 @@ static void saw(struct look *l, const struct san_port *p, const struct facts_ses
 	}
 	if (x && x->told && x->facts.n_connections == f->n_connections) {
 		x->still = true;
+		if (found_out(l, x))
+			tell_up(l, x);
 		return;
 	}
 	if (!x) {
@@ -245,8 +307,7 @@ static void saw(struct look *l, const struct san_port *p, const struct facts_ses
 		x->next = l->sessions;
 		l->sessions = x;
 	}
-	memset(x->connections, 0, sizeof(x->connections));
-	x->facts = *f;
+	take_facts(x, f);
 	x->still = true;
 	find_connections(l, x);
 	tell_up(l, x);
