@@ -4,8 +4,14 @@
 
 usage: target_bench.py [SECONDS]      default 2 for each measurement; CASES=REGEX picks some
 Ratios count, not numbers: the machine's speed drifts.  Each pair is measured in turns.
+
+The load generator shares the processors with the target.  So beside what was measured stands what
+both took of a processor for each operation, and what that lets one expect: "alone" is what one
+processor would give the target if the initiator cost nothing, "at most" is what all processors
+together give both when none of them ever rests, as a part of what they give the echo server and
+its client in the same way.
 """
-import json, os, pathlib, re, subprocess, sys, tempfile, time
+import json, os, pathlib, re, resource, subprocess, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "system"))
@@ -76,21 +82,24 @@ class Ours:
         at_end(lambda: subprocess.run(["rm", "-rf", self.dir]))
         self.address, self.port = loopback(), free_port()
         naa = 0x3123456789abcde0
-        (self.dir / "disk").touch()
+        (self.dir / "disk").write_bytes(bytes(1 << SPAN))
         self.target.apply(dict(unit(naa, 1 << SPAN), backing=os.environ.get("BACKING", "file"),
                                path=str(self.dir / "disk")),
                           node(IQN), port(IQN), portal(self.address, self.port),
                           binding(IQN, 1, self.address, self.port), lun(IQN, 1, naa), must_listen=True)
-        subprocess.run([LOAD, self.address, str(self.port), IQN, "1", "write", "1048576", "8", "1",
-                        "1", "1", str(SPAN)], capture_output=True, check=True)
 
 
 def cpu(pid):
     return sum(map(int, open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13])) / 100
 
 
+def children_cpu():
+    r = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return r.ru_utime + r.ru_stime
+
+
 def load(t, mode, size, depth, sessions, threads):
-    before = cpu(t.process.pid)
+    before, ours = cpu(t.process.pid), children_cpu()
     p = subprocess.run([LOAD, t.address, str(t.port), IQN, "1", mode, str(size), str(depth), str(sessions),
                         str(threads), SECONDS, str(SPAN)], capture_output=True, text=True)
     if p.returncode:
@@ -98,6 +107,7 @@ def load(t, mode, size, depth, sessions, threads):
         return None
     r = json.loads(p.stdout)
     r["cpu_us"] = (cpu(t.process.pid) - before) * 1e6 / max(r["ops"], 1)
+    r["load_us"] = (children_cpu() - ours) * 1e6 / max(r["ops"], 1)
     return r
 
 
@@ -123,31 +133,42 @@ def limits():
     found = {}
     null = Null()
     for depth, sessions in ((1, 1), (32, 1), (32, 4)):
-        r = limit("echo", depth, sessions)["answers_per_second"]
-        found[4096, depth, sessions] = r
-        most = load(null, "randread", 4096, depth, sessions, 1)["per_second"]
-        print(f"limit: 4 KiB answers, {depth} in flight, {sessions} sessions: echo {r} per second; "
-              f"our load generator with a target that does nothing {most:.0f}", flush=True)
+        print(f"limit: 4 KiB answers, {depth} in flight, {sessions} sessions, per second (us CPU of server + client):")
+        for mode, what in (("echo", "echo server, one buffer, never out of the cache"),
+                           ("file", "the same, each from a random place of a file in memory, by pread"),
+                           ("mapped", "the same, sent from the mapped file")):
+            r = found[mode, depth, sessions] = limit(mode, depth, sessions)
+            print(f"  {what:70}{r['answers_per_second']:9} ({r['server_us']} + {r['client_us']})", flush=True)
+        r = load(null, "randread", 4096, depth, sessions, 1)
+        print(f"  {'our load generator with a target that looks at nothing':70}{r['per_second']:9} "
+              f"({r['cpu_us']:.2f} + {r['load_us']:.2f})", flush=True)
     null.process.kill()
     for sessions in (1, 4):
-        r = limit("stream", sessions)["mb_per_second"]
-        found["stream", sessions] = r
-        print(f"limit: loopback streaming, {sessions} connections: {r} MB/s", flush=True)
+        r = found["stream", sessions] = limit("stream", sessions)
+        print(f"limit: loopback streaming, {sessions} connections: {r['mb_per_second']} MB/s; us CPU for 256 KiB: "
+              f"{r['server_us']} + {r['client_us']}", flush=True)
     return found
 
 
 def of_limit(found, a, mode, size, depth, sessions, threads):
-    """Ours as a part of what loopback can; only what it was measured for."""
+    """Ours as a part of the limit, and of the file's limit, and at most: only what it was measured for."""
+    us = lambda r: r["server_us"] + r["client_us"]
     if size >= 65536:
-        return a["mb_per_second"] / found["stream", 4 if sessions > 1 else 1]
-    r = found.get((size, depth, sessions))
-    return a["per_second"] / r if r and mode == "randread" else None
+        r = found["stream", 4 if sessions > 1 else 1]
+        return (a["mb_per_second"] / r["mb_per_second"], None,
+                us(r) * size / 262144 / (a["cpu_us"] + a["load_us"]))
+    r, f = (found.get((m, depth, sessions)) for m in ("echo", "file"))
+    if not r or mode != "randread":
+        return None, None, None
+    return (a["per_second"] / r["answers_per_second"], a["per_second"] / f["answers_per_second"],
+            us(r) / (a["cpu_us"] + a["load_us"]))
 
 
 def idle(t, n=1000, seconds=4):
     """What sessions cost that do nothing: (MiB in all, MiB more than before, ms of processor time a second)."""
-    def rss():
-        return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{t.process.pid}/status").read())[1]) / 1024
+    def rss():  # without RssShmem: a unit in memory is memory anyway, mapped or not
+        status = open(f"/proc/{t.process.pid}/status").read()
+        return sum(int(re.search(rf"Rss{kind}:\s+(\d+)", status)[1]) for kind in ("Anon", "File")) / 1024
 
     before = rss()
     keep = [Connection(t.address, t.port, isid=b"\x80%05d" % i).login(IQN) for i in range(n)]
@@ -167,7 +188,12 @@ def main():
     found = limits()
     ours, tgt = Ours(), Tgt()
     only = os.environ.get("CASES")
-    print(f"{'':48}{'smiscsi':>10}{'tgt':>10}{'ratio':>7}{'of limit':>9}{'us CPU/op':>18}{'p50/p99 us':>22}")
+    for t in (ours, tgt):  # whatever is met for the first time is met now
+        for mode in ("write", "read"):
+            load(t, mode, 1048576, 8, 1, 1)
+            load(t, mode, 1048576, 8, 4, 1)
+    print(f"{'':48}{'smiscsi':>9}{'tgt':>9}{'ratio':>7}{'of limit':>9}{'of file':>8}{'at most':>8}"
+          f"{'us CPU/op: ours':>16}{'tgt':>8}{'load':>8}{'alone':>10}{'p50/p99 us':>14}{'tgt':>14}")
     for *case, name in CASES:
         if only and not re.search(only, name):
             continue
@@ -177,11 +203,11 @@ def main():
             continue
         big = case[1] >= 65536
         unit = "mb_per_second" if big else "per_second"
-        part = of_limit(found, a, *case)
-        print(f"{name:48}{a[unit]:10.0f}{b[unit]:10.0f}{a[unit] / max(b[unit], 1):7.2f}"
-              f"{f'{part:.2f}' if part else '':>9}"
-              f"{a['cpu_us']:9.1f}{b['cpu_us']:9.1f}"
-              f"{a['p50_us']:7}/{a['p99_us']}{b['p50_us']:8}/{b['p99_us']}", flush=True)
+        parts = "".join(f"{f'{p:.2f}' if p else '':>{w}}" for p, w in zip(of_limit(found, a, *case), (9, 8, 8)))
+        alone = a[unit] and a[unit] / a["per_second"] * 1e6 / max(a["cpu_us"], 0.01)
+        print(f"{name:48}{a[unit]:9.0f}{b[unit]:9.0f}{a[unit] / max(b[unit], 1):7.2f}{parts}"
+              f"{a['cpu_us']:16.2f}{b['cpu_us']:8.1f}{a['load_us']:8.2f}{alone:10.0f}"
+              f"{a['p50_us']:>8}/{a['p99_us']:<5}{b['p50_us']:>8}/{b['p99_us']:<5}", flush=True)
     if not only or re.search(only, "idle"):
         for name, t in (("smiscsi", ours), ("tgt", tgt)):
             whole, more, ms = idle(t)

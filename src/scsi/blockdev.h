@@ -52,6 +52,14 @@ struct blockdev_ops {
 	/* Call rq->done(rq) soon on the thread of rq->loop, never from within: how a command that
 	 * waited for another one is woken.  May be called from any thread. */
 	void (*post)(struct blockdev *d, struct blockdev_rq *rq);
+	/*
+	 * Where these bytes lie in memory, for as long as the device exists; NULL: not there, ask
+	 * for a READ.  The address is for system calls alone: the memory may go away (somebody cuts
+	 * the file off), and then a system call says EFAULT where a program would die of SIGBUS.
+	 * A device that lends answers every READ at once.  The member is NULL where nothing is
+	 * lent.
+	 */
+	const uint8_t *(*lend)(struct blockdev *d, uint64_t offset, uint64_t length);
 };
 
 struct blockdev {

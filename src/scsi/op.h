@@ -47,6 +47,7 @@ enum {
 	OP_PARTIAL = 1 << 7,     /* fewer data announced: the blocks they fill are written */
 	OP_STRICT = 1 << 8,      /* bits outside the usage mask are refused */
 	OP_SANITIZE_OK = 1 << 5, /* allowed while a sanitize runs (SBC-3) */
+	OP_LENDS = 1 << 9,       /* its data are the blocks its CDB names, as they are */
 };
 enum { SA_NONE = 0xffff };
 

@@ -95,26 +95,35 @@ static void hold(struct ranges *rs, struct range *r)
 		hold_shared(rs, r);
 }
 
+bool range_try_shared(struct ranges *rs, struct range *r, unsigned shard, uint64_t first,
+		      uint64_t len)
+{
+	struct range_shard *s = &rs->shard[shard % RANGE_SHARDS];
+	bool held;
+
+	*r = (struct range){.first = first,
+			    .end = first + len,
+			    .kind = RANGE_SHARED,
+			    .shard = shard % RANGE_SHARDS};
+	/* An exclusive locker counts itself first and looks through the shards, under
+	 * their locks, second: so either it finds us there or we find it here. */
+	(void)pthread_mutex_lock(&s->lock);
+	held = __atomic_load_n(&rs->n_exclusive, __ATOMIC_SEQ_CST) == 0;
+	if (held)
+		push(&s->held, r);
+	(void)pthread_mutex_unlock(&s->lock);
+	return held;
+}
+
 bool range_lock(struct ranges *rs, struct range *r, enum range_kind kind, unsigned shard,
 		uint64_t first, uint64_t len)
 {
 	bool held;
 
+	if (kind == RANGE_SHARED && LIKELY(range_try_shared(rs, r, shard, first, len)))
+		return true;
 	*r = (struct range){
 		.first = first, .end = first + len, .kind = kind, .shard = shard % RANGE_SHARDS};
-	if (kind == RANGE_SHARED) {
-		struct range_shard *s = &rs->shard[r->shard];
-
-		/* An exclusive locker counts itself first and looks through the shards, under
-		 * their locks, second: so either it finds us there or we find it here. */
-		(void)pthread_mutex_lock(&s->lock);
-		held = __atomic_load_n(&rs->n_exclusive, __ATOMIC_SEQ_CST) == 0;
-		if (held)
-			push(&s->held, r);
-		(void)pthread_mutex_unlock(&s->lock);
-		if (LIKELY(held))
-			return true;
-	}
 	(void)pthread_mutex_lock(&rs->lock);
 	if (kind == RANGE_EXCLUSIVE)
 		(void)__atomic_add_fetch(&rs->n_exclusive, 1, __ATOMIC_SEQ_CST);

@@ -48,3 +48,6 @@ void ranges_done(struct ranges *rs);
 bool range_lock(struct ranges *rs, struct range *r, enum range_kind kind, unsigned shard,
 		uint64_t first, uint64_t len) MUST_CHECK;
 void range_unlock(struct ranges *rs, struct range *r);
+/* The same shared and without waiting: false while anybody exclusive is about. */
+bool range_try_shared(struct ranges *rs, struct range *r, unsigned shard, uint64_t first,
+		      uint64_t len) MUST_CHECK;

@@ -81,6 +81,7 @@ struct scsi_task {
 	uint32_t data_in_len; /* bytes in data that are valid (IN) */
 	uint32_t data_total;  /* bytes the command would have moved without the initiator's limit:
 			       * the residual is |expected_len - data_total| */
+	const uint8_t *lent;  /* scsi_task_lend() */
 	uint8_t sense[SCSI_SENSE_MAX];
 	uint8_t sense_len;
 
@@ -105,6 +106,26 @@ enum scsi_step scsi_task_run(struct scsi_task *t);
 void scsi_task_drop(struct scsi_task *t);
 /* The same, answered with CHECK CONDITION for a reason of the transport's own. */
 void scsi_task_fail(struct scsi_task *t, uint8_t key, uint16_t code);
+
+/*
+ * For transports that can send bytes from where they lie: instead of finding a buffer and
+ * scsi_task_run(), ask for the loan of them.  SCSI_NEEDS_RUN: this command, this unit or this
+ * moment does not allow it; go on as usual.  SCSI_DONE: the answer is final, and t->lent, unless it
+ * is NULL, is where its data_in_len bytes are.
+ *
+ * What is lent may only be given to system calls (see blockdev_ops.lend), and the blocks' range is
+ * held until it is given back: whoever wants it for himself waits for us.  So give it back within
+ * the round of the event loop, whatever the initiator does: when the bytes are sent, or with
+ * scsi_task_keep(), which reads them to t->data, or those from `from` on; -EIO and the like: they
+ * are no longer there, and the loan goes on.
+ */
+enum scsi_step scsi_task_lend(struct scsi_task *t);
+void scsi_task_give_back(struct scsi_task *t);
+int scsi_task_keep(struct scsi_task *t, uint32_t from) MUST_CHECK;
+/* Has scsi_task_lend() a chance?  After begin. */
+bool scsi_task_may_lend(const struct scsi_task *t);
+/* Would `later`, which has begun, change what `lent` has lent? */
+bool scsi_task_disturbs(const struct scsi_task *later, const struct scsi_task *lent);
 
 /* Task management that concerns the unit (RFC 7143 §11.5): the transport aborts its own tasks
  * and calls this for the unit's side (reset conditions, unit attentions for other nexuses). */

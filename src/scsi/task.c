@@ -191,6 +191,12 @@ enum scsi_step op_io(struct scsi_task *t, enum blockdev_op op, uint64_t offset, 
 	return (enum scsi_step)OP_SUBMIT;
 }
 
+/* One shard for all tasks of a loop: its lock is then hardly ever another thread's. */
+static unsigned range_shard(const struct scsi_task *t)
+{
+	return (unsigned)((uintptr_t)t->loop * 0x9e3779b97f4a7c15U >> 61);
+}
+
 /* Asked once more with the range in hand: PREEMPT AND ABORT waits for all ranges after it has
  * changed the reservations, so who was preempted is either done by then or stopped here. */
 static enum scsi_step locked(struct scsi_task *t)
@@ -207,9 +213,6 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 			  uint64_t offset, uint64_t length,
 			  enum scsi_step (*then)(struct scsi_task *t))
 {
-	/* One shard for all tasks of a loop: its lock is then hardly ever another thread's. */
-	unsigned shard = (unsigned)((uintptr_t)t->loop * 0x9e3779b97f4a7c15U >> 61);
-
 	/* All that waking needs is in place before the lock is asked for: from then on another
 	 * thread may post us. */
 	t->rq_.loop = t->loop;
@@ -217,7 +220,7 @@ enum scsi_step op_lock_on(struct scsi_task *t, struct scsi_lu *lu, enum range_ki
 	t->then_ = locked;
 	t->locked_ = then;
 	t->range_lu_ = lu;
-	if (!range_lock(&lu->ranges, &t->range_, kind, shard, offset, length))
+	if (!range_lock(&lu->ranges, &t->range_, kind, range_shard(t), offset, length))
 		return SCSI_PENDING;
 	return locked(t);
 }
@@ -461,4 +464,72 @@ void scsi_task_fail(struct scsi_task *t, uint8_t key, uint16_t code)
 	(void)op_fail(t, (enum sense_key)key, (enum sense_code)code);
 	t->data_total = 0;
 	task_release(t);
+}
+
+/* ---- lending ---- */
+
+bool scsi_task_may_lend(const struct scsi_task *t)
+{
+	return t->op_ && (t->op_->flags & OP_LENDS) && t->lu_->dev->ops->lend &&
+	       !t->lu_->dev->volatile_cache && t->data_len > 0 && t->expected_dir == SCSI_DIR_IN &&
+	       t->expected_len >= t->data_len;
+}
+
+enum scsi_step scsi_task_lend(struct scsi_task *t)
+{
+	struct scsi_lu *lu = t->lu_;
+	const uint8_t *at;
+
+	/* A unit that was ill is told by a READ that it is well again. */
+	if (!scsi_task_may_lend(t) || UNLIKELY(__atomic_load_n(&lu->ill, __ATOMIC_RELAXED) != 0))
+		return SCSI_NEEDS_RUN;
+	at = lu->dev->ops->lend(lu->dev, op_offset(t), op_length(t));
+	if (!at)
+		return SCSI_NEEDS_RUN;
+	if (!range_try_shared(&lu->ranges, &t->range_, range_shard(t), op_offset(t), op_length(t)))
+		return SCSI_NEEDS_RUN;
+	t->range_lu_ = lu;
+	if (!op_reservation_allows(t, (enum op_resv)t->op_->resv)) { /* as in locked() */
+		(void)op_conflict(t);
+		task_release(t);
+		return SCSI_DONE;
+	}
+	t->lent = at;
+	t->data_in_len = t->data_total = t->data_len;
+	return op_good(t);
+}
+
+void scsi_task_give_back(struct scsi_task *t)
+{
+	t->lent = NULL;
+	task_release(t);
+}
+
+int scsi_task_keep(struct scsi_task *t, uint32_t from)
+{
+	struct blockdev *d = t->lu_->dev;
+
+	from -= from % d->block_size;
+	if (from == t->data_len) {
+		scsi_task_give_back(t);
+		return 0;
+	}
+	(void)op_io(t, BLOCKDEV_READ, op_offset(t) + from, op_length(t) - from, t->data + from, 0,
+		    NULL);
+	if (d->ops->submit(d, &t->rq_) == BLOCKDEV_PENDING)
+		abort(); /* blockdev.h: who lends does not keep us waiting */
+	if (t->rq_.result == 0)
+		scsi_task_give_back(t);
+	return t->rq_.result;
+}
+
+bool scsi_task_disturbs(const struct scsi_task *later, const struct scsi_task *lent)
+{
+	if (!later->op_ || later->op_->dir != SCSI_DIR_OUT)
+		return false;
+	/* Of others than plain writes it isn't known without looking further. */
+	if (later->op_->len_kind != LEN_BLOCKS)
+		return true;
+	return later->lu_ == lent->lu_ && op_offset(later) < lent->range_.end &&
+	       lent->range_.first < op_offset(later) + op_length(later);
 }

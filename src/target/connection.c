@@ -16,8 +16,6 @@ enum {
 	RX_BULK = 16 * 1024, /* with big data segments: read little beyond, the rest goes direct */
 	BULK_FROM = 32 * 1024,
 	READS_PER_ROUND = 4,
-	SEND_AT_ONCE = 256 *
-		       1024, /* big data leaves before the next is fetched: both stay in cache */
 	TX_IOV = 512,
 	TX_STOCK = 1024,
 };
@@ -56,6 +54,7 @@ struct tx *tx_new(struct connection *c)
 	x->close_after = false;
 	x->data = NULL;
 	x->data_len = 0;
+	x->lent = false;
 	x->task = NULL;
 	x->own = NULL;
 	return x;
@@ -110,6 +109,7 @@ void connection_send(struct connection *c, struct tx *x)
 	*c->tx_tail = x;
 	c->tx_tail = &x->next;
 	c->tx_count++;
+	c->tx_lent += x->lent;
 	c->tx_bytes += x->data_len;
 	connection_mark_dirty(c);
 }
@@ -159,6 +159,7 @@ static bool sent(struct connection *c, size_t n)
 		if (!c->tx_head)
 			c->tx_tail = &c->tx_head;
 		c->tx_count--;
+		c->tx_lent -= x->lent;
 		c->tx_bytes -= x->data_len;
 		tx_free(c->worker, x);
 		if (close_after)
@@ -181,7 +182,48 @@ static void set_interest(struct connection *c)
 		 (block_in ? 0U : (uint32_t)EPOLLIN) | (want_out ? (uint32_t)EPOLLOUT : 0U));
 }
 
-/* Returns false when c is closed. */
+/*
+ * How much of the data of x's task is out when x is the first of its PDUs in the queue.  What comes
+ * next is read at once and from there on: the rest of a sector whose beginning is out must still
+ * be what it was.
+ */
+static uint32_t data_sent(const struct connection *c, const struct tx *x)
+{
+	uint32_t out = x == c->tx_head && c->tx_sent > x->hdr_len ? c->tx_sent - x->hdr_len : 0;
+
+	return (uint32_t)(x->data - x->task->lent) + (out < x->data_len ? out : x->data_len);
+}
+
+bool connection_keep(struct connection *c, const struct task *before)
+{
+	for (struct tx *x = c->tx_lent > 0 ? c->tx_head : NULL; x; x = x->next) {
+		struct task *k = x->task;
+
+		if (!x->lent)
+			continue;
+		if (k->scsi.lent && before && !scsi_task_disturbs(&before->scsi, &k->scsi))
+			continue;
+		if (k->scsi.lent && !task_keep(k, data_sent(c, x)))
+			return false;
+		x->data = k->buf + (x->data - k->lent);
+		x->lent = false;
+		c->tx_lent--;
+	}
+	return true;
+}
+
+/* What is queued stays so beyond this round.  Returns false when c is closed. */
+static bool keep_rest(struct connection *c)
+{
+	if (connection_keep(c, NULL))
+		return true;
+	log_warn(target, "connection closed: what was read is gone from the unit's file; peer=%s",
+		 c->peer_text);
+	connection_close(c);
+	return false;
+}
+
+/* Send what the socket takes.  Returns false when c is closed. */
 static bool send_queued(struct connection *c)
 {
 	struct iovec iov[TX_IOV];
@@ -195,6 +237,11 @@ static bool send_queued(struct connection *c)
 		n = sendmsg(c->fd.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EFAULT && c->tx_lent > 0) {
+			if (!keep_rest(c)) /* a READ says what there is now */
+				return false;
+			continue;
+		}
 		if (n < 0 && errno != EAGAIN) {
 			connection_close(c);
 			return false;
@@ -206,7 +253,7 @@ static bool send_queued(struct connection *c)
 		if (n < (ssize_t)want)
 			break;
 	}
-	return !c->is_closed;
+	return !c->is_closed && keep_rest(c);
 }
 
 static void flush(struct connection *c)

@@ -24,6 +24,7 @@ struct tx {
 	bool close_after;
 	const uint8_t *data;
 	uint32_t data_len;
+	bool lent;         /* data is only lent to the task: see connection_keep() */
 	struct task *task; /* holds the data until it is sent */
 	uint8_t *own;      /* ... or a buffer of the pool that goes with it */
 	uint32_t own_size;
@@ -63,10 +64,11 @@ struct task {
 	bool bad_data;    /* data came that did not fit; the rest is thrown away */
 	uint8_t n_r2t;
 	uint8_t *buf;
-	uint32_t buf_size;
-	uint32_t want;      /* bytes of data-out that the command takes */
-	uint32_t got;       /* ... and how many are in, from offset 0 on */
-	uint32_t solicited; /* ... and how many were asked for or came unasked */
+	uint32_t buf_size;   /* while something is lent: what keeping it will take */
+	const uint8_t *lent; /* where it was lent, also when it is in buf by now */
+	uint32_t want;       /* bytes of data-out that the command takes */
+	uint32_t got;        /* ... and how many are in, from offset 0 on */
+	uint32_t solicited;  /* ... and how many were asked for or came unasked */
 	uint32_t r2t_sn, data_sn;
 	uint32_t unsolicited_data_sn;
 	uint32_t bidi_read_len; /* what came with bidirectional */
@@ -145,6 +147,7 @@ struct connection {
 	uint32_t tx_sent; /* bytes of tx_head that are out */
 	unsigned tx_count;
 	uint64_t tx_bytes; /* of data in that queue */
+	unsigned tx_lent;  /* PDUs in it whose data are lent */
 	struct task *deferred, **deferred_tail;
 
 	struct iscsi_login *login;
@@ -177,6 +180,11 @@ void connection_mark_dirty(struct connection *c);
 void connection_flush_dirty(struct worker *w);
 void connection_forget_dirty(struct connection *c); /* before it moves to another worker */
 void connections_free_closed(struct worker *w);
+/*
+ * What is queued and only lent is read into buffers: all of it, or with `before` only what that
+ * command is about to change.  False: it can't be read any more, and c must be closed.
+ */
+bool connection_keep(struct connection *c, const struct task *before);
 struct iscsi_sns connection_sns(struct connection *c, bool takes_stat_sn);
 void connection_reject(struct connection *c, enum iscsi_reject_reason why, const uint8_t *bhs,
 		       bool close_after);
@@ -218,6 +226,8 @@ void text_free(struct text *t);
 struct task *task_new(struct connection *c);
 void task_unref(struct task *k);
 void task_set_buf(struct task *k, uint32_t size);
+/* What is lent to it goes into its buf, from there on; see connection_keep(). */
+bool task_keep(struct task *k, uint32_t from);
 bool task_header(struct task *k,
 		 struct connection *c); /* a SCSI command's buffer; false: refused */
 void task_deliver(struct task *k);

@@ -80,6 +80,7 @@ static int write_zeroes(const struct store *s, const struct blockdev_rq *rq)
 	off_t at = (off_t)rq->offset;
 	uint64_t left = rq->length;
 
+	store_map_punching(&s->maps, rq->offset, rq->length); /* it may do it by punching */
 	if (fallocate(s->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at, (off_t)left) == 0)
 		return 0;
 	if (errno != EOPNOTSUPP)
@@ -100,6 +101,7 @@ static int write_zeroes(const struct store *s, const struct blockdev_rq *rq)
 
 static int punch(const struct store *s, const struct blockdev_rq *rq)
 {
+	store_map_punching(&s->maps, rq->offset, rq->length);
 	if (fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)rq->offset,
 		      (off_t)rq->length) == 0)
 		return 0;
@@ -114,9 +116,13 @@ int store_perform(struct store *s, struct blockdev_rq *rq)
 	switch (rq->op) {
 	case BLOCKDEV_READ:
 		r = move(s, rq, 0);
+		if (r < 0) /* cut off by somebody: the next one shall hear of it, too */
+			store_map_punching(&s->maps, rq->offset, rq->length);
 		break;
 	case BLOCKDEV_WRITE:
 		r = move(s, rq, (rq->flags & BLOCKDEV_FUA) && !s->in_memory ? RWF_DSYNC : 0);
+		if (r == 0)
+			store_map_written(&s->maps, rq->offset, rq->length);
 		break;
 	case BLOCKDEV_FLUSH:
 		r = s->in_memory || fdatasync(s->fd) == 0 ? 0 : -errno;
@@ -213,6 +219,11 @@ static enum blockdev_submit submit(struct blockdev *d, struct blockdev_rq *rq)
 	return BLOCKDEV_PENDING;
 }
 
+static const uint8_t *lend(struct blockdev *d, uint64_t offset, uint64_t length)
+{
+	return store_map_find(&container_of(d, struct store, dev)->maps, offset, length);
+}
+
 static void post(struct blockdev *d, struct blockdev_rq *rq)
 {
 	(void)d;
@@ -249,14 +260,19 @@ static int allocated(struct blockdev *d, uint64_t offset, bool *ret_allocated, u
 /* ---- opening ---- */
 
 static const struct blockdev_ops ops = {.submit = submit, .allocated = allocated, .post = post};
+static const struct blockdev_ops memory_ops = {
+	.submit = submit, .allocated = allocated, .post = post, .lend = lend};
 
-struct store *store_new(int fd, const struct store_params *p, uint64_t size)
+struct store *store_new(int fd, const struct store_params *p, uint64_t size, bool in_memory)
 {
 	struct store *s = xcalloc(1, sizeof(*s));
 
 	s->fd = fd;
+	s->in_memory = in_memory;
+	if (in_memory)
+		store_map_add(&s->maps, fd, 0, size);
 	s->dev = (struct blockdev){
-		.ops = &ops,
+		.ops = in_memory ? &memory_ops : &ops,
 		.size_bytes = size,
 		.block_size = p->block_size,
 		.read_only = p->read_only,
@@ -351,10 +367,9 @@ struct store *store_file_open(const struct store_params *p, struct err *e)
 		(void)err_sys(e, "sync %s", p->path);
 		return NULL;
 	}
-	s = store_new(fd, p, size);
+	s = store_new(fd, p, size, S_ISREG(st.st_mode) && fs.f_type == TMPFS_MAGIC);
 	fd = -1;
 	s->is_block = S_ISBLK(st.st_mode);
-	s->in_memory = !s->is_block && fs.f_type == TMPFS_MAGIC;
 	s->nowait_reads = s->nowait_writes = true;
 	s->dev.volatile_cache = !s->in_memory;
 	/* A device says what it can do only when it is done to it: ask the queue's limits? they
@@ -384,6 +399,8 @@ int store_resize(struct store *s, uint64_t size, struct err *e)
 	} else if (size > have && (ftruncate(s->fd, (off_t)size) < 0 || fsync(s->fd) < 0)) {
 		return err_sys(e, "grow to %ju bytes", (uintmax_t)size);
 	}
+	if (s->in_memory && size > have)
+		store_map_add(&s->maps, s->fd, have, size);
 	__atomic_store_n(&s->dev.size_bytes, size, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -392,6 +409,7 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	store_map_free(s->maps);
 	(void)close(s->fd);
 	free(s);
 }

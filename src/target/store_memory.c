@@ -22,9 +22,8 @@ struct store *store_memory_open(const struct store_params *p, struct err *e)
 		(void)err_sys(e, "reserve %ju bytes of memory", (uintmax_t)p->size);
 		return NULL;
 	}
-	s = store_new(fd, p, p->size);
+	s = store_new(fd, p, p->size, true);
 	fd = -1;
-	s->in_memory = true;
 	s->dev.thin = !p->read_only;
 	return s;
 }

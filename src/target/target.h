@@ -43,7 +43,9 @@ enum {
 	WORKER_BUFFER_MAX = 1 << 30,    /* ... and of all sessions of a worker */
 	R2T_MAX = 8,                    /* outstanding for one command */
 	TX_BACKLOG_MAX = 1024,          /* PDUs waiting for a slow reader before we stop reading */
-	TX_BYTES_AHEAD = 8 << 20,  /* ... and data, before further reads wait to be carried out */
+	TX_BYTES_AHEAD = 8 << 20, /* ... and data, before further reads wait to be carried out */
+	SEND_AT_ONCE =
+		256 << 10, /* big data leaves before the next is fetched: both stay in cache */
 	TEXT_REQUEST_MAX = 16384,  /* one text request over its continuations */
 	TEXT_REPLY_MAX = 64 << 20, /* one discovery answer */
 	LOGIN_SECONDS = 15,
@@ -151,6 +153,7 @@ struct worker {
 	unsigned index;
 	unsigned sessions; /* atomic: for choosing where the next one goes */
 	struct pool pool;
+	uint64_t lent; /* bytes that go to the pool if they can't be sent in this round */
 	struct connection *connections; /* all of this worker, doubly linked */
 	unsigned most_connections;      /* since memory was last given back to the system */
 	struct connection *dirty;       /* have something to send */

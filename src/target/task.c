@@ -59,6 +59,30 @@ void task_set_buf(struct task *k, uint32_t size)
 	k->session->buffered += size;
 }
 
+/* Its data are where `lent` says, or nowhere: a task without data. */
+static bool lend(struct task *k, uint32_t size)
+{
+	if (!k->conn || k->conn->data_digest || scsi_task_lend(&k->scsi) != SCSI_DONE)
+		return false;
+	if (k->scsi.lent) {
+		k->lent = k->scsi.lent;
+		k->buf_size = size;
+		k->session->buffered += size;
+		k->worker->lent += size;
+	}
+	return true;
+}
+
+bool task_keep(struct task *k, uint32_t from)
+{
+	k->scsi.data = k->buf ? k->buf : pool_get(&k->worker->pool, k->buf_size);
+	k->buf = k->scsi.data;
+	if (scsi_task_keep(&k->scsi, from) < 0)
+		return false;
+	k->worker->lent -= k->buf_size;
+	return true;
+}
+
 void task_unref(struct task *k)
 {
 	struct worker *w = k->worker;
@@ -66,6 +90,12 @@ void task_unref(struct task *k)
 
 	if (--k->refs > 0)
 		return;
+	if (k->scsi.lent) {
+		scsi_task_give_back(&k->scsi);
+		w->lent -= k->buf_size;
+		if (!k->buf)
+			s->buffered -= k->buf_size;
+	}
 	if (k->buf) {
 		pool_put(&w->pool, k->buf, k->buf_size);
 		s->buffered -= k->buf_size;
@@ -176,7 +206,8 @@ static void send_data(struct task *k, uint32_t len, struct iscsi_residual res)
 				  &sn);
 		if (last && with_status)
 			iscsi_put_data_in_status(x->hdr, SCSI_GOOD, res, sn.stat_sn);
-		x->data = k->buf + offset;
+		x->data = (k->lent ? k->lent : k->buf) + offset;
+		x->lent = k->lent != NULL;
 		x->data_len = n;
 		x->task = k;
 		k->refs++;
@@ -247,7 +278,7 @@ static void no_room(struct task *k)
 static bool has_room(const struct task *k, uint32_t size)
 {
 	return k->session->buffered + size <= (uint64_t)SESSION_BUFFER_MAX &&
-	       k->worker->pool.in_use + size <= (uint64_t)WORKER_BUFFER_MAX;
+	       k->worker->pool.in_use + k->worker->lent + size <= (uint64_t)WORKER_BUFFER_MAX;
 }
 
 bool task_header(struct task *k, struct connection *c)
@@ -283,13 +314,20 @@ bool task_header(struct task *k, struct connection *c)
 	return true;
 }
 
+/* Of what is lent nothing is gained by queueing more than the socket takes: it would be kept. */
+static bool enough_queued(const struct task *k)
+{
+	const struct connection *c = k->conn;
+
+	return c->tx_bytes >= (scsi_task_may_lend(&k->scsi) ? SEND_AT_ONCE : TX_BYTES_AHEAD);
+}
+
 /* A slow reader must not make us keep all that it asked for: then reads wait their turn. */
 static bool defer(struct task *k)
 {
 	struct connection *c = k->conn;
 
-	if (!k->begun || k->scsi.dir != SCSI_DIR_IN || !c ||
-	    (c->tx_bytes < TX_BYTES_AHEAD && !c->deferred))
+	if (!k->begun || k->scsi.dir != SCSI_DIR_IN || !c || (!enough_queued(k) && !c->deferred))
 		return false;
 	k->state = TASK_DEFERRED;
 	k->next = NULL;
@@ -299,6 +337,16 @@ static bool defer(struct task *k)
 	return true;
 }
 
+/* An initiator that writes after it has read, without waiting, gets what was there before. */
+static void keep_what_changes(const struct task *k)
+{
+	if (k->scsi.dir != SCSI_DIR_OUT)
+		return;
+	for (struct connection *c = k->session->connections; c; c = c->next_of_session)
+		if (c->tx_lent > 0)
+			(void)connection_keep(c, k); /* what is gone is noticed when it is sent */
+}
+
 static void task_run(struct task *k)
 {
 	k->state = TASK_RUNNING;
@@ -306,6 +354,7 @@ static void task_run(struct task *k)
 		task_end(k);
 		return;
 	}
+	keep_what_changes(k);
 	if (k->scsi.dir == SCSI_DIR_IN) {
 		uint32_t size = k->scsi.expected_dir != SCSI_DIR_IN       ? 0
 				: k->scsi.data_len < k->scsi.expected_len ? k->scsi.data_len
@@ -315,6 +364,10 @@ static void task_run(struct task *k)
 				fail(k, 5, 0x2400);
 			else
 				no_room(k);
+			task_end(k);
+			return;
+		}
+		if (k->buf == NULL && lend(k, size)) {
 			task_end(k);
 			return;
 		}
@@ -378,7 +431,7 @@ bool tasks_run_deferred(struct connection *c)
 {
 	bool some = false;
 
-	while (c->deferred && c->tx_bytes < TX_BYTES_AHEAD) {
+	while (c->deferred && !enough_queued(c->deferred)) {
 		task_run(deferred_take(c, &c->deferred));
 		some = true;
 	}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """smiscsi-target as initiators and its controller see it."""
-import os, random, re, resource, socket, struct, sys, threading, time, traceback
+import os, pathlib, random, re, resource, shutil, socket, struct, sys, tempfile, threading, time, traceback
 
 from initiator import *
-from smi import Skip, check, free_port, iscsi_ls, loopback, main, run, test, wait_for
+from smi import Skip, at_end, check, free_port, iscsi_ls, loopback, main, run, test, wait_for
 from target_ctl import *
 
 NODE = "iqn.2026-01.com.example:disk"
@@ -789,6 +789,103 @@ def a_slow_reader_is_not_buffered_without_bound():
         pass
     rss = kilobytes(t)
     check(rss < 300 << 10, True, f"{rss} kB after {sent >> 20} MiB of pings")
+
+
+def in_memory(t, size=64 << 20):
+    """A target whose unit is a file on tmpfs; returns (iqn, address, port, the file)."""
+    d = pathlib.Path(tempfile.mkdtemp(prefix="smiscsi-test-", dir="/dev/shm"))
+    at_end(lambda: shutil.rmtree(d, ignore_errors=True))
+    a, n = loopback(), free_port()
+    (d / "disk").write_bytes(b"\1" * size)
+    t.apply(dict(unit(NAA, size), backing="file", path=str(d / "disk")), node(NODE), port(NODE), portal(a, n),
+            binding(NODE, 1, a, n), lun(NODE, 0, NAA), must_listen=True)
+    return NODE, a, n, d / "disk"
+
+
+def read10(lba, blocks):
+    return struct.pack(">BBIBHB", 0x28, 0, lba, 0, blocks, 0)
+
+
+@test
+def who_reads_and_then_writes_without_waiting_reads_what_was_there():
+    t = Target()
+    iqn, a, n, _ = in_memory(t)
+    c = Connection(a, n).login(iqn)
+    c.test_unit_ready()
+    real, batch = c.sock, []
+    for i in range(8):  # all in one segment, so that the target sees them in one round
+        c.sock = type("Held", (), {"sendall": staticmethod(batch.append)})
+        itts = [c.command(read10(0, 8), read=4096), c.command(c.write10(4, 1), write=bytes([i + 2]) * 512),
+                c.command(read10(0, 8), read=4096)]
+        c.sock = real
+        c.sock.sendall(b"".join(batch))
+        batch.clear()
+        first, wrote, second = (c.finish(itt) for itt in itts)
+        check((first[0], wrote[0], second[0]), (0, 0, 0))
+        check((set(first[1][2048:2560]), set(second[1][2048:2560])), ({i + 1}, {i + 2}))
+        check(set(first[1][:2048] + second[1][:2048] + first[1][2560:]), {1})
+
+
+@test
+def what_a_slow_reader_has_not_fetched_is_written_over_by_whole_sectors():
+    t = Target()
+    iqn, a, n, _ = in_memory(t)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    slow.connect((a, n))
+    c = Connection(a, n)
+    c.sock.close()
+    c.sock = slow
+    c.login(iqn, keys=[("MaxRecvDataSegmentLength", 262144)])
+    c.test_unit_ready()
+    writer = Connection(a, n, isid=b"\x80write").login(iqn)
+    writer.test_unit_ready()
+    itts = [c.command(read10(i * 8192, 8192), read=4 << 20) for i in range(8)]
+    slow.recv(1, socket.MSG_PEEK)  # the first of it has come
+    time.sleep(0.5)  # the socket is full by now, somewhere within a sector
+    for lba in range(0, 65536, 128):
+        itt = writer.command(writer.write10(lba, 128), write=b"\2" * 65536)
+        check(writer.finish(itt)[0], 0)
+    c.sock.settimeout(60)
+    for itt in itts:
+        status, data, _ = c.finish(itt)
+        check((status, len(data)), (0, 4 << 20))
+        for at in range(0, len(data), 512):
+            check(data[at:at + 512] in (b"\1" * 512, b"\2" * 512), True, f"sector torn at {at}")
+    check(c.read(0, 8), b"\2" * 4096)
+
+
+@test
+def a_unit_cut_off_by_somebody_is_an_error_and_the_target_lives():
+    t = Target()
+    iqn, a, n, disk = in_memory(t)
+    c = Connection(a, n).login(iqn)
+    c.test_unit_ready()
+    check(c.read(100000, 8), b"\1" * 4096)
+    os.truncate(disk, 1 << 20)
+    try:
+        c.read(100000, 8)
+        raise AssertionError("read what is not there")
+    except Closed:
+        pass  # the answer had begun
+    c = Connection(a, n).login(iqn)
+    c.test_unit_ready()
+    status, _, p = c.finish(c.command(read10(100000, 8), read=4096))
+    check((status, p.data[4] & 15, p.data[14]), (2, 3, 0x11), "UNRECOVERED READ ERROR")
+    check(c.read(0, 8), b"\1" * 4096)
+
+
+@test
+def reading_holes_takes_no_memory():
+    t = Target()
+    iqn, a, n, disk = in_memory(t, 4096)
+    t.apply(dict(op="set", kind="unit", naa="%016x" % NAA, size=64 << 20))
+    c = Connection(a, n).login(iqn)
+    c.test_unit_ready()
+    before = disk.stat().st_blocks
+    for lba in range(0, 131072, 2048):
+        check(c.read(lba, 2048)[8192:], bytes((1 << 20) - 8192))
+    check(disk.stat().st_blocks, before)
 
 
 @test

@@ -108,7 +108,15 @@ static int pr_save(void *ctx, const void *p, size_t len)
 	return 0;
 }
 
+static const uint8_t *lend(struct blockdev *d, uint64_t offset, uint64_t length)
+{
+	CHECK(offset + length <= d->size_bytes);
+	return rig_of(d)->disk + offset;
+}
+
 static const struct blockdev_ops ops = {.submit = submit, .allocated = allocated, .post = post};
+static const struct blockdev_ops lending_ops = {
+	.submit = submit, .allocated = allocated, .post = post, .lend = lend};
 
 struct rig *rig_new_with(unsigned flags, void *saved, size_t saved_len)
 {
@@ -126,7 +134,7 @@ struct rig *rig_new_with(unsigned flags, void *saved, size_t saved_len)
 	};
 
 	r->dev = (struct blockdev){
-		.ops = &ops,
+		.ops = flags & RIG_LENDS ? &lending_ops : &ops,
 		.size_bytes = (uint64_t)RIG_BLOCKS * bs,
 		.block_size = bs,
 		.read_only = flags & RIG_READ_ONLY,

@@ -19,7 +19,8 @@ enum {
 	RIG_READ_ONLY = 1 << 1,
 	RIG_4K = 1 << 2,
 	RIG_ASYNC = 1 << 3,
-	RIG_NO_CACHE = 1 << 4
+	RIG_NO_CACHE = 1 << 4,
+	RIG_LENDS = 1 << 5, /* with RIG_NO_CACHE */
 };
 
 struct rig {

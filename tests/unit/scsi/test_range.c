@@ -80,6 +80,22 @@ TEST(who_waits_is_not_overtaken)
 	ranges_done(&rs);
 }
 
+TEST(who_will_not_wait_holds_at_once_or_not_at_all)
+{
+	struct ranges rs;
+	struct range a, b, x;
+
+	ranges_init(&rs, granted);
+	CHECK(range_try_shared(&rs, &a, 0, 0, 10));
+	CHECK(!lock(&rs, &x, RANGE_EXCLUSIVE, 0, 10));
+	CHECK(!range_try_shared(&rs, &b, 0, 100, 10));
+	range_unlock(&rs, &a);
+	range_unlock(&rs, &x);
+	CHECK(range_try_shared(&rs, &b, 0, 0, 10));
+	range_unlock(&rs, &b);
+	ranges_done(&rs);
+}
+
 TEST(the_whole_unit_can_be_held)
 {
 	struct ranges rs;

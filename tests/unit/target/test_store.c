@@ -222,6 +222,117 @@ TEST(what_another_thread_posts_is_done_by_the_loop)
 	place_close(&p);
 }
 
+/* What a system call finds there, as sendmsg() would; -1 and errno when nothing. */
+static ssize_t copied(const uint8_t *from, uint8_t *to, size_t n)
+{
+	int fd[2];
+	ssize_t r;
+
+	if (pipe(fd) < 0)
+		abort();
+	r = write(fd[1], from, n);
+	if (r > 0)
+		r = read(fd[0], to, (size_t)r);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	return r;
+}
+
+static uint64_t memory_of(const struct place *p)
+{
+	struct stat st = {0};
+
+	(void)stat(p->path, &st);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+TEST(memory_lends_what_was_written_and_no_holes)
+{
+	static uint8_t w[64 << 10], r[64 << 10];
+
+	memset(w, 9, sizeof(w));
+	for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+		const uint8_t *at;
+		struct blockdev *d;
+		struct place p;
+
+		place_open(&p, way);
+		d = store_blockdev(p.s);
+		if (way < 2) { /* a disk's page cache is nobody's to point at */
+			CHECK(d->ops->lend == NULL);
+			place_close(&p);
+			continue;
+		}
+		CHECK(d->ops->lend(d, 0, 512) == NULL);
+		CHECK_INT(request(&p, BLOCKDEV_WRITE, 1 << 20, w, sizeof(w), 0), 0);
+		CHECK_INT(request(&p, BLOCKDEV_WRITE, 512, w, 512, 0), 0);
+		at = d->ops->lend(d, (1 << 20) + 512, 32 << 10);
+		CHECK(at && copied(at, r, 32 << 10) == 32 << 10 && all(r, 32 << 10, 9));
+		at = d->ops->lend(d, 0,
+				  4096); /* the page is there, though it was not written whole */
+		CHECK(at && copied(at, r, 4096) == 4096 && all(r, 512, 0) && all(r + 512, 512, 9));
+		CHECK(d->ops->lend(d, (1 << 20) - 512, 1024) == NULL);
+		CHECK(d->ops->lend(d, (1 << 20) + sizeof(w) - 512, 1024) == NULL);
+		if (p.path[0])
+			CHECK_INT(memory_of(&p), sizeof(w) + 4096); /* nobody filled a hole */
+		CHECK_INT(request(&p, BLOCKDEV_DISCARD, (1 << 20) + 4096, NULL, 8192, 0), 0);
+		CHECK(d->ops->lend(d, 1 << 20, 4096) != NULL);
+		CHECK(d->ops->lend(d, (1 << 20) + 4096, 512) == NULL);
+		CHECK(d->ops->lend(d, (1 << 20) + 8192, 512) == NULL);
+		CHECK(d->ops->lend(d, (1 << 20) + 12288, 4096) != NULL);
+		place_close(&p);
+	}
+}
+
+TEST(memory_is_lent_from_the_start_when_there_was_something_and_after_growing)
+{
+	struct store_params sp = {.block_size = BS, .size = SIZE};
+	struct err e = {0};
+	const uint8_t *at;
+	struct blockdev *d;
+	uint8_t w[1024], r[1024];
+	struct place p;
+
+	place_open(&p, 2);
+	memset(w, 9, sizeof(w));
+	CHECK_INT(request(&p, BLOCKDEV_WRITE, 8192, w, sizeof(w), 0), 0);
+	store_free(p.s);
+	sp.path = p.path;
+	p.s = store_file_open(&sp, &e);
+	d = store_blockdev(p.s);
+	at = d->ops->lend(d, 8192 + 512, 512);
+	CHECK(at && copied(at, r, 512) == 512 && all(r, 512, 9));
+	CHECK(d->ops->lend(d, 4096, 512) == NULL);
+	CHECK_INT(store_resize(p.s, SIZE + 8192 + 512, &e), 0);
+	CHECK_INT(request(&p, BLOCKDEV_WRITE, SIZE - 512, w, sizeof(w), 0), 0);
+	CHECK_INT(request(&p, BLOCKDEV_WRITE, SIZE + 8192 - 512, w, sizeof(w), 0), 0);
+	at = d->ops->lend(d, SIZE + 8192 - 512, 1024);
+	CHECK(at && copied(at, r, 1024) == 1024 && all(r, 1024, 9));
+	at = d->ops->lend(d, SIZE - 512, 512);
+	CHECK(at && copied(at, r, 512) == 512 && all(r, 512, 9));
+	CHECK_INT(request(&p, BLOCKDEV_READ, SIZE - 512, r, 1024, 0), 0); /* over the joint */
+	CHECK(all(r, 1024, 9));
+	place_close(&p);
+}
+
+TEST(memory_that_somebody_cut_off_is_an_error_and_no_signal)
+{
+	struct blockdev *d;
+	uint8_t w[512] = {1}, r[512];
+	const uint8_t *at;
+	struct place p;
+
+	place_open(&p, 2);
+	d = store_blockdev(p.s);
+	CHECK_INT(request(&p, BLOCKDEV_WRITE, SIZE - 512, w, 512, 0), 0);
+	CHECK_INT(truncate(p.path, 4096), 0);
+	at = d->ops->lend(d, SIZE - 512, 512);
+	CHECK(at && copied(at, r, 512) == -1 && errno == EFAULT);
+	CHECK_INT(request(&p, BLOCKDEV_READ, SIZE - 512, r, 512, 0), -EIO);
+	CHECK(d->ops->lend(d, SIZE - 512, 512) == NULL);
+	place_close(&p);
+}
+
 TEST(a_file_is_opened_once_grows_and_never_shrinks)
 {
 	struct place p;
