@@ -361,9 +361,12 @@ static int32_t take_index(struct parser *p)
 	return i;
 }
 
-/* In front of a chain the FROM class or its alias may stand; it means the instance itself. */
+/* In front of a chain the FROM class or its alias may stand, in WQL also __this; it means the
+ * instance itself. */
 static bool names_source(const struct parser *p, const char *name)
 {
+	if (p->lang == QUERY_WQL && str_caseeq(name, "__this"))
+		return true;
 	return (p->q->from && str_caseeq(name, p->q->from)) ||
 	       (p->q->alias && str_caseeq(name, p->q->alias));
 }

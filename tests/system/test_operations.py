@@ -208,6 +208,10 @@ def queries_select_and_filter():
           [{"ElementName": "beta"}])
     check(len(c.query("SELECT * FROM CIM_ProtocolEndpoint p WHERE NOT p ISA CIM_IPProtocolEndpoint "
                       "AND p.Name IS NOT NULL", "DMTF:CQL")), 3)
+    for where in ("__this ISA 'CIM_TCPProtocolEndpoint'", "CIM_ProtocolEndpoint ISA "
+                  "CIM_TCPProtocolEndpoint", "PortNumber = 3260 AND Name IS NOT NULL"):
+        check({i.path for i in c.query(f"SELECT * FROM CIM_ProtocolEndpoint WHERE {where}")},
+              set(c.names(PORTAL)), where)
     check(status(c.query, "SELECT nonsense", "WQL"), 15)
     check(status(c.query, "SELECT Nonsense FROM CIM_System", "WQL"), 15)
     check(status(c.query, "SELECT * FROM CIM_Nonsense", "WQL"), 5)
