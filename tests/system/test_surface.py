@@ -538,4 +538,30 @@ def nodes_and_ports_are_deleted_by_DeleteInstance_too():
         check(e.code, 7, e.text)
 
 
+@test
+def methods_that_coverage_calls_implemented_do_something():
+    """Without parameters most refuse, and some delete what they are called on; none says that it
+    isn't supported.  Nothing is of use here afterwards, so this comes last."""
+    n, tried = 0, set()
+    for ns in SPACES:
+        for name, found in everything(ns).items():
+            for m, done in coverage[name]["methods"].items():
+                for path, _ in found if done else ():
+                    try:
+                        r, _ = c.invoke(Path(name, path.keys, ns), m)
+                    except CimError as e:
+                        if e.code == 6:
+                            continue  # gone with another one
+                        check(e.code, 4, f"{name}.{m}: {e}")
+                        r = None
+                    # 1 may be a rule's, with the rule's own sentence
+                    why = c.last_headers.get("WBEMMessage", "is not supported here")
+                    check(r == 1 and "is not supported here" in why, False, f"{name}.{m}: {why}")
+                    tried.add((name, m))
+                    break
+    all_of = {(n, m) for n, x in coverage.items() for m, done in x["methods"].items() if done}
+    check(sorted(all_of - tried), [])
+    check(len(tried) > 10, True, str(len(tried)))
+
+
 smi.main()
