@@ -59,6 +59,17 @@ user(server, "add", "boss", "--role", "admin", password="boss-pass")
 
 
 @test
+def gnutls_is_there_only_where_tls_is():
+    plain = smi.Server(engine="fake").start()
+    maps = lambda s: pathlib.Path(f"/proc/{s.proc.pid}/maps").read_text()
+    check("libgnutls" in maps(server), True)
+    # in a build without a static libmicrohttpd it is linked as usual
+    linked = "libgnutls" in run("ldd", smi.BUILD / "smiscsid", ok=0)[1]
+    check("libgnutls" in maps(plain), linked)
+    plain.stop()
+
+
+@test
 def the_certificate_of_the_first_start_names_the_host():
     for name in (server.addr, "localhost", socket.gethostname()):
         check(shake(server, trusting(server), name) in ("TLSv1.2", "TLSv1.3"), True, name)
