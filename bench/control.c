@@ -100,6 +100,7 @@ static void must(struct control *c, struct control_write *w)
 {
 	struct err e = {0};
 
+	w->here = true; /* as from a client who has a thread of smiscsid's to himself */
 	if (control_write_wait(c, w, &e) != CONTROL_OK) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		exit(1);

@@ -140,6 +140,9 @@ struct prov_caller {
 	const char *user; /* NULL: nobody */
 	const char *peer; /* "127.0.0.1:40312" */
 	bool may_read, may_write; /* zero means denied */
+	/* The thread on which the operation is opened has nobody else to serve at the moment: it may be
+	 * kept while a change is made, if that takes less than a millisecond or two. */
+	bool alone;
 };
 
 /* Resolve a reference parameter to an object: NULL, of a wrong or unknown class, missing, or
@@ -177,6 +180,7 @@ struct prov_write {
 	 * when it returns. */
 	void (*done)(struct prov_write *w, enum prov_outcome o, const struct err *e);
 	bool doubtful;            /* of the call that brought it here: ask the world before run */
+	bool here;                /* submit may do it all on the thread that calls it */
 	struct prov_write *next_; /* the writer's queue */
 	void *writer_[4];         /* the writer's own */
 };

@@ -442,6 +442,7 @@ static enum cim_status submit(struct broker_op *op, const struct input *in, bool
 	w->pub.run = run_for_good;
 	w->pub.done = done;
 	w->pub.doubtful = doubtful;
+	w->pub.here = in->who.alone;
 	w->op = op;
 	op->w = w;
 	op->audited = true; /* by done() */

@@ -19,6 +19,7 @@ enum {
 	PATIENCE_MS = 3000, /* what a target takes to be started again, and more */
 	SPACE_MS = 30000,   /* how often the pool's space is looked at */
 	DEVICES_MS = 5000,  /* ... and block devices, where there are any */
+	HERE_US = 2000,     /* commits that take longer are for the writer's thread */
 };
 
 /* A copy of what the engine told, until the writer takes it up. */
@@ -57,16 +58,17 @@ struct control {
 	struct event *ev_head, **ev_tail;
 	struct network_copy *network; /* newest not yet taken up */
 	bool stopping, ready;
+	bool writing; /* somebody is the writer: what is the writer's own is his */
 
 	pthread_mutex_t state_lock; /* for as long as it takes to count a reference */
 	struct san_state *state;
 
-	/* the writer thread's own: */
+	/* the writer's own: whose is it is decided by `writing` */
 	struct network_copy *seen; /* last taken up */
 	bool network_again;        /* its durable part could not be kept: once more later */
 	bool network_redo;         /* ... and has not been kept since */
 	struct control_write *later, **later_tail; /* wait for the target, first in first out */
-	uint64_t patience_ns;
+	uint64_t patience_ns, here_ns;
 	bool hurry;     /* we stop: nobody waits any more */
 	bool engine_ok; /* has our configuration and answers */
 	bool want_replace;
@@ -75,6 +77,7 @@ struct control {
 	uint64_t retry_at, space_at, devices_at; /* monotonic ns; 0 = not set */
 	struct control_write devices_write;      /* looks at them */
 	bool looks_at_devices;                   /* it is on its way */
+	uint64_t pace_ns; /* how long commits take, the last ones counting most */
 };
 
 /* One member of a batch. */
@@ -84,6 +87,8 @@ struct job {
 	int64_t now_us; /* when its rule ran: what it made and what follows bear one time */
 	enum control_outcome outcome;
 	bool later;   /* not now: the target may come back */
+	bool here;    /* on the thread that brought it: no waiting for a target */
+	bool passed;  /* not here, as it turned out */
 	bool settled; /* outcome is known whatever becomes of the rest */
 	struct err err;
 };
@@ -425,6 +430,11 @@ static void run_rule(struct control *c, struct job *j, const struct san_state *s
 		settle(c, j, CONTROL_REFUSED);
 		return;
 	}
+	if (j->here && engine_wants(&j->ch) && !c->engine->ops->at_once) {
+		san_changes_done(&j->ch); /* no file has been prepared yet */
+		j->passed = j->settled = true;
+		return;
+	}
 	if (!c->engine_ok && engine_wants(&j->ch)) {
 		san_changes_done(&j->ch); /* no file has been prepared yet */
 		j->later = may_wait(c, j->w);
@@ -450,6 +460,7 @@ static int commit(struct control *c, const struct job *jobs, size_t n, uint64_t 
 {
 	auto_free const struct san_changes **lists = xcalloc(n + 1, sizeof(const void *));
 	size_t n_lists = 0;
+	uint64_t begun;
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
@@ -459,7 +470,9 @@ static int commit(struct control *c, const struct job *jobs, size_t n, uint64_t 
 	if (n_lists == 0 && (n || c->undo.n == 0))
 		return 0;
 	lists[0] = &c->undo;
+	begun = clock_mono_ns();
 	r = store_commit(c->store, lists, 1 + n_lists, c->gen + 1, next_id, e);
+	c->pace_ns = (3 * c->pace_ns + clock_mono_ns() - begun) / 4;
 	if (r < 0)
 		return r;
 	san_changes_done(&c->undo);
@@ -589,6 +602,15 @@ static void answer(struct control *c, struct job *j)
 		w->next = NULL;
 		*c->later_tail = w;
 		c->later_tail = &w->next;
+		return;
+	}
+	if (j->passed) { /* it was here before whatever waits now */
+		pthread_mutex_lock(&c->lock);
+		w->next = c->head;
+		c->head = w;
+		if (!w->next)
+			c->tail = &w->next;
+		pthread_mutex_unlock(&c->lock);
 		return;
 	}
 	if (j->outcome == CONTROL_OK)
@@ -834,25 +856,50 @@ static void look_at_devices(struct control *c)
 
 /* ---- the thread ---- */
 
-/* Wait for work.  Takes up to BATCH_MAX writes; false when everything is done and we stop. */
-static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
+/* When there is something to do although nothing has come.  For the writer, or while there is
+ * none. */
+static uint64_t due(const struct control *c)
 {
 	uint64_t until = c->space_at < c->devices_at ? c->space_at : c->devices_at;
-	struct network_copy *was = NULL;
-	bool stop;
-	size_t n = 0;
 
+	if (c->want_replace && !c->retry_at && c->seen)
+		return 0;
 	if ((c->retry_at || c->network_again) && c->retry_at < until)
 		until = c->retry_at;
 	if (c->later && (c->engine_ok || c->later->wait_until < until))
 		until = c->engine_ok ? 0 : c->later->wait_until;
-	pthread_mutex_lock(&c->lock);
-	while (!c->head && !c->ev_head && !c->network && !c->stopping) {
-		struct timespec t = {.tv_sec = (time_t)(until / 1000000000U),
-				     .tv_nsec = (long)(until % 1000000000U)};
+	return until;
+}
 
-		if (pthread_cond_timedwait(&c->work, &c->lock, &t) == ETIMEDOUT)
+/* Has something come?  Under the lock. */
+static bool has_work(const struct control *c)
+{
+	return c->head || c->ev_head || c->network;
+}
+
+/* Wait for work and become the writer.  Takes up to BATCH_MAX writes; false when everything is
+ * done and we stop: then there is no writer any more. */
+static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
+{
+	struct network_copy *was = NULL;
+	bool stop;
+	size_t n = 0;
+
+	pthread_mutex_lock(&c->lock);
+	for (;;) {
+		uint64_t until;
+		struct timespec t;
+
+		if (c->writing) { /* he'll tell when he is done */
+			pthread_cond_wait(&c->work, &c->lock);
+			continue;
+		}
+		until = due(c);
+		if (has_work(c) || c->stopping || clock_mono_ns() >= until)
 			break;
+		t = (struct timespec){.tv_sec = (time_t)(until / 1000000000U),
+				      .tv_nsec = (long)(until % 1000000000U)};
+		(void)pthread_cond_timedwait(&c->work, &c->lock, &t);
 	}
 	if (c->network) {
 		was = c->seen;
@@ -881,10 +928,18 @@ static bool next_work(struct control *c, struct job *jobs, size_t *ret_n)
 	if (!c->head)
 		c->tail = &c->head;
 	stop = c->stopping && !c->head && n == 0;
+	c->writing = !stop;
 	pthread_mutex_unlock(&c->lock);
 	network_copy_free(was);
 	*ret_n = n;
 	return !stop;
+}
+
+static void writer_done(struct control *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->writing = false;
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void tell_ready(struct control *c)
@@ -919,6 +974,31 @@ static bool wants_refresh(const struct job *jobs, size_t n)
 	return false;
 }
 
+/* What the writer does with what there is. */
+static void work(struct control *c, struct job *jobs, size_t n)
+{
+	struct san_changes auto_changes effects = {0};
+	size_t network = n && !jobs[0].w;
+
+	/* What has happened already comes first, so that rules know of it. */
+	if (wants_refresh(jobs, n) && c->engine_ok && c->engine->ops->refresh)
+		c->engine->ops->refresh(c->engine);
+	publish(c, take_events(c, working_state(c), &effects), &effects);
+	run_batch(c, jobs, network);
+	retry(c);
+	if (c->want_replace && !c->retry_at && c->seen)
+		replace(c);
+	tell_ready(c);
+	run_batch(c, jobs + network, n - network);
+	if (c->want_replace && !c->retry_at && c->seen)
+		replace(c);
+	if (clock_mono_ns() >= c->space_at)
+		look_at_space(c);
+	if (clock_mono_ns() >= c->devices_at)
+		look_at_devices(c);
+	tell_ready(c);
+}
+
 static void *writer(void *arg)
 {
 	struct control *c = arg;
@@ -926,29 +1006,35 @@ static void *writer(void *arg)
 	size_t n;
 
 	while (next_work(c, jobs, &n)) {
-		struct san_changes auto_changes effects = {0};
-		size_t network = n && !jobs[0].w;
-
-		/* What has happened already comes first, so that rules know of it. */
-		if (wants_refresh(jobs, n) && c->engine_ok && c->engine->ops->refresh)
-			c->engine->ops->refresh(c->engine);
-		publish(c, take_events(c, working_state(c), &effects), &effects);
-		run_batch(c, jobs, network);
-		retry(c);
-		if (c->want_replace && !c->retry_at && c->seen)
-			replace(c);
-		tell_ready(c);
-		run_batch(c, jobs + network, n - network);
-		if (c->want_replace && !c->retry_at && c->seen)
-			replace(c);
-		if (clock_mono_ns() >= c->space_at)
-			look_at_space(c);
-		if (clock_mono_ns() >= c->devices_at)
-			look_at_devices(c);
-		tell_ready(c);
+		work(c, jobs, n);
+		writer_done(c);
 	}
 	free(jobs);
 	return NULL;
+}
+
+/* Become the writer for this one write, when nobody is and nothing waits: what is left for it to
+ * wait for is the disk, and that not for long.  c->lock is held, and let go of when it comes to
+ * that. */
+static bool write_here(struct control *c, struct control_write *w)
+{
+	struct job job = {.w = w, .here = true};
+	struct san_changes auto_changes effects = {0};
+
+	if (!c->ready || c->writing || has_work(c) || w->refresh ||
+	    c->pace_ns > c->here_ns || clock_mono_ns() >= due(c))
+		return false;
+	c->writing = true;
+	pthread_mutex_unlock(&c->lock);
+	publish(c, take_events(c, working_state(c), &effects), &effects);
+	run_batch(c, &job, 1);
+	pthread_mutex_lock(&c->lock);
+	c->writing = false;
+	/* The writer's thread reckons anew how long it may sleep, if it may sleep at all. */
+	if (has_work(c) || c->stopping || c->want_replace || c->retry_at || c->later)
+		pthread_cond_signal(&c->work);
+	pthread_mutex_unlock(&c->lock);
+	return true;
 }
 
 /* ---- from outside ---- */
@@ -1045,6 +1131,7 @@ int control_new(const struct control_config *cfg, struct store *store, struct en
 	c->ev_tail = &c->ev_head;
 	c->later_tail = &c->later;
 	c->patience_ns = (cfg->patience_ms ? cfg->patience_ms : PATIENCE_MS) * 1000000ULL;
+	c->here_ns = (cfg->here_us ? cfg->here_us : HERE_US) * 1000ULL;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->state_lock, NULL);
 	pthread_condattr_init(&mono);
@@ -1138,6 +1225,8 @@ void control_submit(struct control *c, struct control_write *w)
 	w->next = NULL;
 	w->wait_until = 0;
 	pthread_mutex_lock(&c->lock);
+	if (!c->stopping && w->here && write_here(c, w))
+		return;
 	if (!c->stopping) {
 		*c->tail = w;
 		c->tail = &w->next;

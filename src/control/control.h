@@ -2,7 +2,10 @@
 /*
  * control.h - the one writer: rule, durable commit, engine, publish, answer
  *
- * Everything that changes the model goes through one thread.  Whatever waits is one
+ * Everything that changes the model goes through one thread at a time, which is the writer:
+ * a thread of control's own, or, when nobody else is writing and nothing waits, the thread
+ * that brings a write and has nothing else to do (control_write.here), since two threads that
+ * wake each other up for one small change take longer than the change.  Whatever waits is one
  * batch: the rules run one after the other on the newest state, one transaction makes
  * the whole batch durable (that sync is the write-ahead intent), one round trip has the
  * engine apply it, one publication shows it, then everybody is answered.  When the
@@ -16,7 +19,7 @@
  *
  * Depends on: base, san, store, engine, network.
  * Threads: control_state_get and control_submit from any thread; a write's run and done
- * are called on the writer thread and must not block or wait for another write.
+ * are called on the thread that is the writer and must not block or wait for another write.
  */
 #pragma once
 
@@ -48,13 +51,17 @@ struct control_write {
 	/* What the target knows of its sessions is asked for before run: who has logged out a moment
 	 * ago is no session any more. */
 	bool refresh;
+	/* The thread that submits it has nothing better to do for as long as a commit takes, some
+	 * hundred microseconds: control_submit may do it all, and have called done when it returns.
+	 * What has to wait for a target, or a disk that is slow, goes to control's own thread. */
+	bool here;
 	/* control's own: */
 	struct control_write *next;
 	uint64_t wait_until; /* monotonic ns: no longer for a target that is not there */
 	void *waiter;
 };
 
-/* Told after each publication, on the writer thread, before the answers: effects are all
+/* Told after each publication, on the thread that is the writer, before the answers: effects are all
  * objects that came, went or became another between was and now. */
 typedef void control_observer(void *ctx, const struct san_state *was, const struct san_state *now,
 			      const struct san_changes *effects);
@@ -73,6 +80,7 @@ struct control_config {
 	size_t n_devices;
 	/* How long a write waits for a target that is being started again; 0: 3 s. */
 	unsigned patience_ms;
+	unsigned here_us; /* the longest commit for control_write.here; 0: 2 ms */
 	bool watch_network;         /* false in tests: control_network_set tells instead */
 	control_observer *observer; /* or NULL */
 	void *observer_ctx;
@@ -96,7 +104,7 @@ struct san_state *control_state_get(struct control *c) MUST_CHECK;
 
 /* Queue a write.  After control_free began: done is called at once with CONTROL_FAILED. */
 void control_submit(struct control *c, struct control_write *w);
-/* The same, waiting for the outcome (w->done is not used); not on the writer thread. */
+/* The same, waiting for the outcome (w->done is not used); not from run or done. */
 enum control_outcome control_write_wait(struct control *c, struct control_write *w, struct err *e);
 
 /* The target's statistics; -errno when it does not answer in time. */

@@ -88,6 +88,7 @@ bool engine_cares(const struct san_change *c);
 
 struct engine_ops {
 	const char *kind; /* "user", "fake" */
+	bool at_once;     /* apply waits for nobody: no other process, no sessions that end */
 	/* Begin: notify may be called from now on.  Returns at once (ENGINE_UP follows), or
 	 * negative with e when it can never work (no such program). */
 	int (*start)(struct engine *en, engine_notify *notify, void *ctx, struct err *e);

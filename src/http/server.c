@@ -25,16 +25,27 @@ enum {
 	KEEP_IDLE = 64,        /* exchanges kept for the next request */
 	KEEP_OUT = 256 * 1024, /* an output buffer larger than that is not kept */
 	STOP_MS = 30000,
+	QUIET_MS = 100, /* a connection without a request for so long will have none in the next moment */
 	HALF_CLOSED_S = 5, /* how long half a request may stand when its other half can't come */
 };
 
-/* Where an exchange stands between its handler and http_wake. */
-enum { RUNNING, PUT_OFF, WOKEN };
+/* Where an exchange stands: not yet whole, with its handler, put off until http_wake. */
+enum { READING, RUNNING, PUT_OFF, WOKEN };
+
+/* One thread of a listener and whom it serves; under the server's lock. */
+struct worker {
+	pthread_t thread;
+	unsigned n_connections; /* a worker without any is anybody's */
+	unsigned n_requests;    /* under way */
+	const struct connection *last; /* that had a request, at last_ns; the others had at others_ns */
+	uint64_t last_ns, others_ns;
+};
 
 /* One TCP connection, from accept to close. */
 struct connection {
 	struct connection *prev, *next;
 	struct http_exchange *x; /* the request under way, or NULL */
+	struct worker *worker;   /* that serves it from beginning to end; or NULL */
 	int fd;
 	uint64_t since_ns; /* of the state it is in: waiting for a request, or having one */
 	char peer[80], address[64];
@@ -46,6 +57,8 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	bool private;
 	char *unix_path;
+	struct worker *workers;
+	unsigned n_workers;
 };
 
 struct http_exchange {
@@ -99,7 +112,7 @@ static struct http_exchange *exchange_new(struct listener *l)
 		x->out = buf_of(SIZE_MAX / 2);
 	}
 	x->listener = l;
-	atomic_store(&x->state, RUNNING);
+	atomic_store(&x->state, READING);
 	atomic_fetch_add(&s->n_exchanges, 1);
 	return x;
 }
@@ -204,6 +217,19 @@ bool http_body_too_large(const struct http_exchange *x)
 bool http_is_private(const struct http_exchange *x)
 {
 	return x->listener->private;
+}
+
+bool http_is_alone(const struct http_exchange *x)
+{
+	struct http_server *s = x->listener->server;
+	const struct worker *w = x->of->worker;
+	bool ret = false;
+
+	(void)pthread_mutex_lock(&s->lock);
+	if (x->listener->n_workers > 1 && w && w->n_requests == 1 && w->last == x->of)
+		ret = clock_mono_ns() - w->others_ns > QUIET_MS * 1000000ULL;
+	(void)pthread_mutex_unlock(&s->lock);
+	return ret;
 }
 
 bool http_peer_is_loopback(const struct http_exchange *x)
@@ -395,16 +421,19 @@ void http_wake(struct http_exchange *x)
 		MHD_resume_connection(x->conn);
 }
 
-/* The handler has its say; without an answer the connection sleeps until http_wake. */
+/* The handler has its say; without an answer the connection sleeps until http_wake, or has been
+ * woken already. */
 static void handle(struct http_exchange *x)
 {
 	struct http_server *s = x->listener->server;
 	int running = RUNNING;
 
-	atomic_store(&x->state, RUNNING);
-	s->c.handle(s->c.ctx, x);
-	if (x->answered)
-		return;
+	do {
+		atomic_store(&x->state, RUNNING);
+		s->c.handle(s->c.ctx, x);
+		if (x->answered)
+			return;
+	} while (atomic_load(&x->state) == WOKEN);
 	MHD_suspend_connection(x->conn);
 	if (!atomic_compare_exchange_strong(&x->state, &running, PUT_OFF))
 		MHD_resume_connection(x->conn); /* woken in the meantime */
@@ -419,6 +448,21 @@ static bool reserve(struct http_exchange *x, size_t n)
 
 	x->counted += n;
 	return atomic_fetch_add(&s->body_bytes, n) + n <= s->c.limits.all_bodies_bytes;
+}
+
+/* A connection's request begins or is over: +1, -1.  Under the lock. */
+static void count_request(struct connection *c, int more)
+{
+	struct worker *w = c->worker;
+
+	c->since_ns = clock_mono_ns();
+	if (!w)
+		return;
+	w->n_requests += (unsigned)more;
+	if (w->last != c)
+		w->others_ns = w->last_ns;
+	w->last = c;
+	w->last_ns = c->since_ns;
 }
 
 static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, const char *url,
@@ -443,7 +487,7 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *conn, co
 	*con_cls = x;
 	(void)pthread_mutex_lock(&l->server->lock);
 	x->of->x = x;
-	x->of->since_ns = clock_mono_ns();
+	count_request(x->of, +1);
 	(void)pthread_mutex_unlock(&l->server->lock);
 	len = http_header(x, "Content-Length");
 	if (!len && !http_header(x, "Transfer-Encoding"))
@@ -500,10 +544,30 @@ static void completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 		return;
 	(void)pthread_mutex_lock(&l->server->lock);
 	x->of->x = NULL;
-	x->of->since_ns = clock_mono_ns();
+	count_request(x->of, -1);
 	(void)pthread_mutex_unlock(&l->server->lock);
 	*con_cls = NULL;
 	exchange_over(x);
+}
+
+/* The thread that takes up a connection stays with it.  Under the lock; NULL: more threads than
+ * there should be. */
+static struct worker *worker_of_this_thread(struct listener *l)
+{
+	pthread_t me = pthread_self();
+	struct worker *unused = NULL;
+
+	for (unsigned i = 0; i < l->n_workers; i++) {
+		struct worker *w = &l->workers[i];
+
+		if (w->n_connections == 0)
+			unused = w;
+		else if (pthread_equal(w->thread, me))
+			return w;
+	}
+	if (unused)
+		unused->thread = me;
+	return unused;
 }
 
 static void connection_changed(void *cls, struct MHD_Connection *conn, void **socket_context,
@@ -526,6 +590,9 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 		if (c->next)
 			c->next->prev = c;
 		s->connections = c;
+		c->worker = worker_of_this_thread(l);
+		if (c->worker)
+			c->worker->n_connections++;
 		(void)pthread_mutex_unlock(&s->lock);
 		atomic_fetch_add(&s->n_connections, 1);
 		*socket_context = c;
@@ -537,6 +604,10 @@ static void connection_changed(void *cls, struct MHD_Connection *conn, void **so
 			s->connections = c->next;
 		if (c->next)
 			c->next->prev = c->prev;
+		if (c->worker)
+			c->worker->n_connections--;
+		if (c->worker && c->worker->last == c)
+			c->worker->last = NULL; /* its memory may be another's */
 		(void)pthread_mutex_unlock(&s->lock);
 		atomic_fetch_sub(&s->n_connections, 1);
 		free(c);
@@ -562,8 +633,8 @@ void http_server_tick(struct http_server *s)
 	(void)pthread_mutex_lock(&s->lock);
 	for (const struct connection *c = s->connections; c; c = c->next) {
 		bool answering = c->x && atomic_load(&c->x->answered);
-		/* put off: the writer takes the time it needs */
-		bool waiting = c->x && !answering && atomic_load(&c->x->state) != RUNNING;
+		/* whole: the handler or the writer takes the time it needs */
+		bool waiting = c->x && !answering && atomic_load(&c->x->state) != READING;
 		unsigned most = answering ? s->c.limits.answer_s : s->c.limits.idle_s;
 		uint64_t silent_ns = now > c->since_ns ? now - c->since_ns : 0;
 
@@ -668,6 +739,8 @@ static int start(struct http_server *s, struct listener *l, const struct http_li
 	if (fd < 0)
 		return fd;
 	l->server = s;
+	l->n_workers = threads;
+	l->workers = xcalloc(threads, sizeof(*l->workers));
 	l->private = what->unix_path != NULL;
 	if (what->unix_path)
 		l->unix_path = xstrdup(what->unix_path);
@@ -684,6 +757,7 @@ static int start(struct http_server *s, struct listener *l, const struct http_li
 	if (!l->daemon) {
 		(void)close(fd);
 		free(l->unix_path);
+		free(l->workers);
 		return err_set(e, -EIO,
 			       "cannot serve on %s%s: the certificate or its key is not usable, "
 			       "or no thread could be made",
@@ -754,6 +828,7 @@ void http_server_free(struct http_server *s)
 		if (s->listeners[i].unix_path)
 			(void)unlink(s->listeners[i].unix_path);
 		free(s->listeners[i].unix_path);
+		free(s->listeners[i].workers);
 	}
 	while (s->kept) {
 		struct http_exchange *x = s->kept;

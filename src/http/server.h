@@ -83,6 +83,10 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:40312", "loc
 const char *http_peer_address(const struct http_exchange *x);
 bool http_peer_is_loopback(const struct http_exchange *x);
 bool http_is_private(const struct http_exchange *x);        /* came through a Unix socket */
+/* Is nobody else served by the thread that handles it: no other request is under way, or has been
+ * for a tenth of a second, and another thread can take newcomers?  Then hardly anybody waits while
+ * the handler does, as it may for a millisecond or two. */
+bool http_is_alone(const struct http_exchange *x);
 bool http_has_authorization(const struct http_exchange *x); /* of whatever kind */
 /* User and password of Basic authentication, in the exchange's arena; false: none given, not
  * well-formed, or given twice. */

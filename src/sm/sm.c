@@ -1210,7 +1210,7 @@ void sm_poke_local(struct sm *sm)
 	pthread_mutex_lock(&sm->mu);
 	struct provider *p = provider_find(sm, "local");
 
-	if (p) {
+	if (p && !p->wanted) { /* else it has been told: changes come in bursts */
 		p->wanted = true;
 		pthread_cond_signal(&p->wake);
 	}

@@ -96,6 +96,7 @@ static void submit(void *user, struct prov_write *pw)
 	w->cw.run = run;
 	w->cw.done = done;
 	w->cw.refresh = pw->doubtful;
+	w->cw.here = pw->here;
 	w->pw = pw;
 	control_submit(of(user)->control, &w->cw);
 }

@@ -463,6 +463,7 @@ static void run(struct server *s, struct call *c)
 		answer_error(c, c->rq.status, c->rq.text);
 		return;
 	}
+	c->who.alone = http_is_alone(x);
 	c->op = broker_open(s->c.broker, &c->rq.rq, http_arena(x), &c->who, wake, x);
 	if (!c->op)
 		answer_error(c, CIM_ERR_FAILED, "the request needs more memory than one may have");

@@ -30,6 +30,7 @@ struct fake_engine {
 	unsigned timeouts;
 	bool gone;
 	uint64_t untold; /* session that is down and not told of */
+	struct engine_ops waits;
 };
 
 static int by_id(const void *a, const void *b)
@@ -335,6 +336,7 @@ static void fake_free(struct engine *en)
 
 static const struct engine_ops fake_ops = {
 	.kind = "fake",
+	.at_once = true,
 	.start = fake_start,
 	.apply = fake_apply,
 	.replace = fake_replace,
@@ -357,6 +359,13 @@ struct fake_engine *fake_engine_new(void)
 struct engine *fake_engine_engine(struct fake_engine *f)
 {
 	return &f->engine;
+}
+
+void fake_engine_wait(struct fake_engine *f)
+{
+	f->waits = fake_ops;
+	f->waits.at_once = false;
+	f->engine.ops = &f->waits;
 }
 
 void fake_engine_fail(struct fake_engine *f, unsigned nth, enum engine_result r)

@@ -16,6 +16,9 @@ struct fake_engine;
 struct fake_engine *fake_engine_new(void) MUST_CHECK;
 struct engine *fake_engine_engine(struct fake_engine *f); /* its ops free f */
 
+/* Be one that may wait for others (engine_ops.at_once), as real ones are.  Before it is started. */
+void fake_engine_wait(struct fake_engine *f);
+
 /* The nth list given to apply from now on (1 = the next), or the next replace, comes out as
  * r.  ENGINE_TIMEOUT carries the list out all the same every other time, as a real
  * engine may, and then says ENGINE_UP. */

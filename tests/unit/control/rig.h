@@ -25,6 +25,8 @@ struct rig {
 	const char *authority;                   /* NULL: a good one */
 	struct control_portal_option portals[2]; /* --portal */
 	size_t n_portals;
+	unsigned turn;
+	bool waits; /* the engine may wait for others */
 };
 
 static inline void rig_network(struct rig *r)
@@ -56,10 +58,13 @@ static inline bool rig_start(struct rig *r, struct err *e)
 		.settings = san_settings_new(r->authority ? r->authority : "iqn.2026-11.test"),
 		.portals = r->portals,
 		.n_portals = r->n_portals,
+		.here_us = 60000000, /* on a busy machine, too */
 		.observer = r->observer,
 		.observer_ctx = r->observer_ctx};
 
 	r->fake = fake_engine_new();
+	if (r->waits)
+		fake_engine_wait(r->fake);
 	if (store_open(r->dir, &r->store, e) < 0 ||
 	    control_new(&cfg, r->store, fake_engine_engine(r->fake), &r->c, e) < 0)
 		return false;
@@ -143,10 +148,12 @@ static inline struct san_ref ref_to(uint64_t id)
 	return (struct san_ref){.kind = id ? SAN_REF_FOUND : SAN_REF_NULL, .id = id};
 }
 
-/* Runs it and waits; op->w.code has the rule's code. */
+/* Runs it and waits; op->w.code has the rule's code.  On control's own thread and on ours by turns:
+ * it must come out the same. */
 static inline enum control_outcome rig_do(struct rig *r, struct op *op)
 {
 	op->w.run = op_run;
+	op->w.here = r->turn++ % 2;
 	return control_write_wait(r->c, &op->w, &op->err);
 }
 

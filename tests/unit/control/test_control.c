@@ -136,6 +136,153 @@ TEST(writes_that_wait_together_share_one_commit)
 	rig_free(&r);
 }
 
+/* Who runs the rule? */
+struct where {
+	struct op op;
+	uint32_t (*rule)(struct op *op, const struct san_state *s, const struct san_env *env,
+			 struct san_changes *ch, struct err *e);
+	pthread_t thread;
+	sem_t done;
+};
+
+static uint32_t note_where(struct op *op, const struct san_state *s, const struct san_env *env,
+			   struct san_changes *ch, struct err *e)
+{
+	struct where *x = container_of(op, struct where, op);
+
+	x->thread = pthread_self();
+	return x->rule(op, s, env, ch, e);
+}
+
+static void where_done(struct control_write *w, enum control_outcome o,
+		       const struct san_state *s UNUSED, const struct err *e UNUSED)
+{
+	struct where *x = container_of(w, struct where, op.w);
+
+	CHECK_INT(o, CONTROL_OK);
+	sem_post(&x->done);
+}
+
+/* Was it all done on this thread, so before control_submit returned? */
+static bool done_here(struct rig *r, struct where *x, bool here)
+{
+	bool at_once;
+
+	CHECK(sem_init(&x->done, 0, 0) == 0);
+	x->op.rule = note_where;
+	x->op.w.run = op_run;
+	x->op.w.done = where_done;
+	x->op.w.here = here;
+	control_submit(r->c, &x->op.w);
+	at_once = sem_trywait(&x->done) == 0;
+	while (!at_once && sem_wait(&x->done) != 0)
+		;
+	sem_destroy(&x->done);
+	if (!pthread_equal(x->thread, pthread_self()))
+		return false;
+	CHECK(here && at_once);
+	return true;
+}
+
+TEST(a_write_is_made_on_the_thread_that_brings_it_unless_it_waits_for_a_target)
+{
+	struct where plain = {.rule = op_create_node, .op.text = "plain"};
+	struct where group = {.rule = op_create_group};
+	struct where node = {.rule = op_create_node, .op.text = "node"};
+	struct where del = {.rule = op_delete_node};
+
+	for (unsigned waits = 0; waits < 2; waits++) {
+		struct rig r = {.waits = waits};
+		struct err e = {0};
+		char name[16];
+		bool here = false;
+
+		rig_new(&r);
+		CHECK(!done_here(&r, &plain, false));
+		/* no engine cares for a group; control's thread may still be busy with having been
+		 * the writer */
+		for (unsigned i = 0; i < 1000 && !here; i++) {
+			(void)snprintf(name, sizeof(name), "group %u", i);
+			group.op.text = name;
+			here = done_here(&r, &group, true);
+		}
+		CHECK(here);
+		CHECK_INT(done_here(&r, &node, true), !waits);
+		del.op.a = ref_to(node.op.id);
+		CHECK_INT(done_here(&r, &del, true), !waits);
+		{
+			AUTO(san_state) s = control_state_get(r.c);
+
+			CHECK_INT(san_count(s, SAN_NODES), 1);
+			CHECK_INT(fake_engine_check(r.fake, s, &e), 0);
+			rig_stop(&r);
+			CHECK_INT(store_is(r.dir, s, &e), 0);
+		}
+		CHECK_STR(e.text, "");
+		rig_free(&r);
+	}
+}
+
+struct crowd {
+	struct rig *r;
+	pthread_t thread;
+	unsigned number, failed;
+};
+
+static void *crowd_member(void *arg)
+{
+	struct crowd *x = arg;
+
+	for (unsigned i = 0; i < 60; i++) {
+		char alias[24];
+		struct op node = {.rule = op_create_node, .text = alias};
+		struct op port = {.rule = op_create_port, .n_portals = 1};
+		AUTO(san_state) s = control_state_get(x->r->c);
+
+		(void)snprintf(alias, sizeof(alias), "crowd %u-%u", x->number, i);
+		node.w.run = port.w.run = op_run;
+		node.w.here = (x->number + i) % 2;
+		port.w.here = (x->number + i) % 3 != 0;
+		port.portals[0] = ref_to(san_portal_by_text(s, "10.0.0.1:3260")->obj.id);
+		x->failed += control_write_wait(x->r->c, &node.w, &node.err) != CONTROL_OK;
+		port.a = ref_to(node.id);
+		x->failed += control_write_wait(x->r->c, &port.w, &port.err) != CONTROL_OK;
+	}
+	return NULL;
+}
+
+TEST(many_threads_write_here_and_there_and_nothing_is_lost)
+{
+	enum { N = 4 };
+
+	for (unsigned waits = 0; waits < 2; waits++) {
+		struct rig r = {.waits = waits};
+		struct crowd x[N];
+		struct err e = {0};
+
+		rig_new(&r);
+		for (unsigned i = 0; i < N; i++) {
+			x[i] = (struct crowd){.r = &r, .number = i};
+			CHECK_INT(pthread_create(&x[i].thread, NULL, crowd_member, &x[i]), 0);
+		}
+		for (unsigned i = 0; i < N; i++) {
+			(void)pthread_join(x[i].thread, NULL);
+			CHECK_INT(x[i].failed, 0);
+		}
+		{
+			AUTO(san_state) s = control_state_get(r.c);
+
+			CHECK_INT(san_count(s, SAN_NODES), N * 60);
+			CHECK_INT(san_count(s, SAN_PORTS), N * 60);
+			CHECK_INT(fake_engine_check(r.fake, s, &e), 0);
+			rig_stop(&r);
+			CHECK_INT(store_is(r.dir, s, &e), 0);
+		}
+		CHECK_STR(e.text, "");
+		rig_free(&r);
+	}
+}
+
 TEST(one_that_the_target_refuses_takes_nobody_with_it)
 {
 	struct member m[] = {

@@ -24,6 +24,8 @@ struct later {
 };
 
 static atomic_uint n_done;
+static pthread_t held_by;
+static _Atomic(struct http_exchange *) held;
 
 static void done(void *ctx)
 {
@@ -84,6 +86,14 @@ static void handle(void *ctx, struct http_exchange *x)
 			    http_out(x)->len);
 	} else if (streq(url, "/private")) {
 		http_answer(x, 200, NULL, 0, http_is_private(x) ? "yes" : "no", http_is_private(x) ? 3 : 2);
+	} else if (streq(url, "/alone")) {
+		(void)buf_addf(http_out(x), "%s %jx", http_is_alone(x) ? "yes" : "no",
+			       (uintmax_t)pthread_self());
+		http_answer(x, 200, NULL, 0, http_out(x)->p, http_out(x)->len);
+	} else if (streq(url, "/held")) { /* until the test wakes it */
+		http_set_context(x, xcalloc(1, sizeof(struct later)), done);
+		held_by = pthread_self();
+		atomic_store(&held, x);
 	} else { /* /now, /later: woken before the handler returns, or after */
 		struct later *l = xcalloc(1, sizeof(*l));
 
@@ -208,6 +218,35 @@ TEST(an_exchange_can_be_put_off_and_woken_before_or_after)
 	}
 	http_server_free(s);
 	CHECK_INT(atomic_load(&n_done), 40);
+}
+
+TEST(a_request_is_alone_when_its_thread_serves_no_other)
+{
+	static const struct timespec ms = {.tv_nsec = 1000000};
+	static const char hold[] = "GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	uint16_t port = free_port();
+	struct http_server *s = serve(port, (struct http_limits){0});
+	auto_free char *first = get(port, "/alone", NULL);
+	auto_fd int fd = dial(port);
+	bool met = false;
+	char byte;
+
+	CHECK(strstr(first, "\r\n\r\nyes ") != NULL);
+	CHECK(write(fd, hold, strlen(hold)) == (ssize_t)strlen(hold));
+	while (!atomic_load(&held))
+		(void)nanosleep(&ms, NULL);
+	/* newcomers, until one comes to the thread that has a request under way */
+	for (int i = 0; i < 1000 && !met; i++) {
+		auto_free char *a = get(port, "/alone", NULL);
+		auto_free char *same = xasprintf(" %jx", (uintmax_t)held_by);
+
+		met = strstr(a, same) != NULL;
+		CHECK(!met || strstr(a, "\r\n\r\nno ") != NULL);
+	}
+	CHECK(met);
+	http_wake(atomic_exchange(&held, NULL));
+	CHECK(read(fd, &byte, 1) == 1);
+	http_server_free(s);
 }
 
 TEST(too_large_a_body_is_413_whether_announced_or_not)
@@ -354,6 +393,14 @@ TEST(a_unix_socket_is_private)
 	CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	r = ask(fd, "GET /private HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", NULL);
 	CHECK(strstr(r, "\r\n\r\nyes") != NULL);
+	{
+		auto_fd int other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		auto_free char *one = NULL;
+
+		CHECK(connect(other, (struct sockaddr *)&a, sizeof(a)) == 0);
+		one = ask(other, "GET /alone HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", NULL);
+		CHECK(strstr(one, "\r\n\r\nno ") != NULL); /* nobody else would take newcomers */
+	}
 	http_server_free(s);
 	CHECK(access(path, F_OK) != 0);
 	(void)rmdir(dir);
