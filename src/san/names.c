@@ -116,6 +116,15 @@ static bool iqn_rest(const char *s)
 	return true;
 }
 
+/* Of characters that RFC 3722 leaves as they are. */
+static bool is_plain(const char *s)
+{
+	while ((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || *s == '-' || *s == '.' ||
+	       *s == ':')
+		s++;
+	return !*s;
+}
+
 int san_iqn_check(const char *name, char ret[static SAN_IQN_MAX + 1], struct err *e)
 {
 	char norm[4 * SAN_IQN_MAX];
@@ -127,7 +136,8 @@ int san_iqn_check(const char *name, char ret[static SAN_IQN_MAX + 1], struct err
 			       "an iSCSI name has 1 to %d bytes, this one has %zu (RFC 7143 4.2.7)",
 			       SAN_IQN_MAX, n);
 	memcpy(norm, name, n + 1);
-	if (!str_utf8(name, n, NULL) || stringprep_iscsi(norm, sizeof(norm)) != STRINGPREP_OK)
+	if (!is_plain(name) && (!str_utf8(name, n, NULL) ||
+				stringprep_iscsi(norm, sizeof(norm)) != STRINGPREP_OK))
 		return err_set(e, -EINVAL,
 			       "iSCSI name '%.200s' holds characters that RFC 3722 prohibits; use "
 			       "letters, digits, '-', '.' and ':'",
@@ -163,6 +173,13 @@ bool san_identifier_parse(const char *text, uint16_t *ret_tpgt)
 	return true;
 }
 
+static bool is_ascii(const char *s)
+{
+	while ((unsigned char)*s - 1U < 0x7f)
+		s++;
+	return !*s;
+}
+
 static char *normalised(const char *s, uninorm_t form)
 {
 	size_t n = strlen(s), got = 0;
@@ -171,6 +188,8 @@ static char *normalised(const char *s, uninorm_t form)
 
 	if (!str_utf8(s, n, NULL))
 		return NULL;
+	if (is_ascii(s)) /* has one form only */
+		return xstrdup(s);
 	u = u8_normalize(form, (const uint8_t *)s, n, NULL, &got);
 	if (!u)
 		return n ? NULL : xstrdup("");
