@@ -866,6 +866,10 @@ static int lists_load(struct sm *sm, struct err *e)
 		p->failed = true; /* until it has been read again */
 	}
 	files_rows_free(rows, n);
+	if (!sm->c.keep_credentials) { /* they may have been wanted before */
+		(void)unlinkat(sm->dir, "credentials", 0);
+		return 0;
+	}
 	r = files_rows_read(sm->dir, "credentials", &rows, &n, e);
 	if (r < 0)
 		return r;

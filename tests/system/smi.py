@@ -4,7 +4,7 @@
 Every test runs its own smiscsid on its own loopback addresses with its own state folder, and
 ends every process it started, also when it fails.  Python's standard library only.
 """
-import atexit, os, pathlib, random, re, select, shutil, signal, socket, subprocess, sys, tempfile, time
+import atexit, json, os, pathlib, random, re, select, shutil, signal, socket, subprocess, sys, tempfile, time
 import traceback
 
 BUILD = pathlib.Path(os.environ.get("SMISCSI_BUILD", "build")).resolve()
@@ -17,6 +17,19 @@ NS = "root/cimv2/storage/iscsitarget"
 SM = "root/microsoft/windows/storage/sm"
 
 _cleanups = []
+# What a sanitizer says in a server's log; some it says only when the server has ended.
+SANITIZER = re.compile(r"(ERROR|WARNING): (Address|Leak|Thread|UndefinedBehavior)Sanitizer|"
+                       r"runtime error:")
+_complaints = []
+
+
+def sanitized():
+    """Is it a build with sanitizers?"""
+    try:
+        options = json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text())
+    except OSError:
+        return False
+    return any(o["name"] == "b_sanitize" and o["value"] not in ("none", []) for o in options)
 
 
 def at_end(fn):
@@ -187,6 +200,13 @@ class Server:
         pid = self.target_pid()
         if pid:
             os.kill(pid, signal.SIGKILL)
+        try:
+            text = self.errors() + (self.state / "target.log").read_text(errors="replace")
+        except OSError:
+            text = self.errors()
+        found = SANITIZER.search(text)
+        if found:
+            _complaints.append(text[found.start():found.start() + 4000])
 
     def usage(self):
         """What both processes hold: {name: (resident kB, descriptors, threads)}."""
@@ -266,6 +286,12 @@ def the_kernel_is_as_empty_as_before():
     check(kernel_objects(), [], "left in the kernel")
 
 
+def no_sanitizer_has_found_anything():
+    """Likewise; leaks are told at the end."""
+    _end()
+    check(len(_complaints), 0, "\n".join(_complaints))
+
+
 def check(got, want=True, what=""):
     if got != want:
         raise AssertionError(f"{what}: got {got!r}, want {want!r}")
@@ -274,7 +300,8 @@ def check(got, want=True, what=""):
 def main():
     only = sys.argv[1:]
     failed = n = 0
-    for fn in _tests + ([the_kernel_is_as_empty_as_before] if KERNEL else []):
+    for fn in _tests + ([the_kernel_is_as_empty_as_before] if KERNEL else []) + \
+            ([no_sanitizer_has_found_anything] if sanitized() else []):
         if only and fn.__name__ not in only:
             continue
         n += 1

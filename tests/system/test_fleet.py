@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A fleet: 20 servers with 500 ports each are discovered by one more, which goes on answering."""
+"""A fleet: 20 servers with 500 ports each (or SMISCSI_FLEET=4x50) are discovered by one more, which goes on answering."""
 import os, subprocess, threading, time
 
 import smi
 from cimclient import Client
 from smi import NS, SM, check, run, test
 
-SERVERS, PORTS = 20, 500
+# how many servers with how many ports; a smaller fleet where a sanitizer looks on
+SERVERS, PORTS = map(int, os.environ.get("SMISCSI_FLEET", "20x500").split("x"))
+# what a port costs can be told where they are many, and no sanitizer keeps a book
+MANY = SERVERS * PORTS >= 5000 and not smi.sanitized()
 # what one port, with its endpoint and link, may cost in the server that discovered it
 MOST_KB_A_PORT = 8
 
@@ -75,7 +78,8 @@ def a_fleet_is_discovered_while_reading_goes_on():
           f"the slowest {1000 * max(reads):.0f} ms")
     grown = memory() - empty
     print(f"# {grown:.0f} kB more memory: {grown / SERVERS / PORTS:.1f} kB a port")
-    check(grown / SERVERS / PORTS < MOST_KB_A_PORT, True, "memory is in proportion to what is shown")
+    check(not MANY or grown / SERVERS / PORTS < MOST_KB_A_PORT, True,
+          "memory is in proportion to what is shown")
     check(len(reads) > 3, True, "reads were answered during the discovery")
 
 
@@ -102,7 +106,7 @@ def discovering_it_again_and_again_takes_no_more_memory():
             smi.wait_for("a job", lambda j=j: sm.get(j)["JobState"] == 7, 60)
         seen.append(memory())
     print(f"# resident after each round: {seen} kB")
-    check(seen[-1] < 1.5 * seen[0], True, "what was replaced is given back")
+    check(not MANY or seen[-1] < 1.5 * seen[0], True, "what was replaced is given back")
 
 
 @test

@@ -505,6 +505,14 @@ TEST(credentials_are_used_kept_only_if_asked_and_never_shown)
 			usleep(1000);
 		}
 		CHECK_INT(fresh, keep);
+		if (keep) { /* not wanted any more: gone at once, and not used */
+			close_world(&w);
+			w.c.keep_credentials = false;
+			open_world(&w);
+			CHECK_INT(stat(file, &st), -1);
+			r = discover(&w, "StartDiscovery", "http://array2", NULL);
+			CHECK_INT(ended(&w, r.job, NULL, 0), 10);
+		}
 		world_done(&w);
 	}
 }
