@@ -648,7 +648,10 @@ def a_provider_whose_certificate_nobody_vouches_for_is_not_read():
     other.args = ["--https", f"{other.addr}:{port}"]
     other.start()
     url = f"https://{other.addr}:{port}"
-    j = discover(url, ok=False)
+    for _ in range(5):
+        j = discover(url, ok=False)
+        if "timeout" not in j["ErrorDescription"]:
+            break
     check(j["JobState"], 10)
     if "certificate" not in j["ErrorDescription"].lower():
         raise AssertionError(j["ErrorDescription"])
@@ -656,10 +659,13 @@ def a_provider_whose_certificate_nobody_vouches_for_is_not_read():
     trusting = smi.Server(args=["--provider-authorities", str(other.state / "tls/cert.pem"),
                                 "--keep-credentials", "yes"]).start()
     t = Client(trusting.addr, trusting.http, SM)
-    r, out = t.invoke(t.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=url,
-                      username="admin", password="s3cret-word")
-    check(r, 4096)
-    j = wait_for("the job", lambda: (lambda i: i["JobState"] >= 7 and i)(t.get(out["Job"])), 20)
+    for _ in range(5):  # a handshake may have to wait for its turn on a busy machine
+        r, out = t.invoke(t.names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=url,
+                          username="admin", password="s3cret-word")
+        check(r, 4096)
+        j = wait_for("the job", lambda: (lambda i: i["JobState"] >= 7 and i)(t.get(out["Job"])), 20)
+        if "timeout" not in str(j["ErrorDescription"]):
+            break
     check((j["JobState"], j["ErrorDescription"]), (7, None))
     check(len(t.enum("MSFT_SMiSCSIPortalEndpoint")), 2)
     f = trusting.state / "sm/credentials"
@@ -699,12 +705,12 @@ def a_provider_is_noticed_going_and_coming_by_itself_and_a_killed_server_keeps_i
                            if d["DiscoveryId"] != "local")
     r, _ = ask().invoke(ask().names("MSFT_SMStorageDiscovery")[0], "StartDiscovery", host=p.url)
     check(r, 4096)
-    wait_for("the first reading", says("current"))
+    wait_for("the first reading", says("current"), 60)
     p.mode = "down"
-    wait_for("stale", says("stale"), 5)
+    wait_for("stale", says("stale"), 60)
     check(len(ask().enum("MSFT_SMiSCSIPortalEndpoint")), 2)
     p.mode = "fine"
-    wait_for("current again", says("current"), 5)
+    wait_for("current again", says("current"), 60)
     for _ in range(3):
         time.sleep(0.4)
         mine.kill()

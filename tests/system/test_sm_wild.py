@@ -54,7 +54,7 @@ class Layer:
         at = time.monotonic()
         self.c.enum("MSFT_SMiSCSIPortalEndpoint")
         took = time.monotonic() - at
-        check(took < 2 * smi.PATIENCE * SLOW, True,
+        check(took < 5 * smi.PATIENCE, True,
               f"a read took {took:.1f} s beside a provider that goes wrong")
 
     def idle(self):
@@ -71,8 +71,7 @@ calm, hasty = Layer(), Layer("--provider-timeout", str(PATIENCE))
 c, service = calm.c, calm.service
 ended, discover, provider, of = calm.ended, calm.discover, calm.provider, calm.of
 status, remove = calm.status, calm.remove
-# a build with a sanitizer takes its time
-SLOW = 10 if "san.so" in open(f"/proc/{calm.server.proc.pid}/maps").read() else 1
+SANITIZED = smi.sanitized()
 
 
 SHOWN = ("MSFT_SMProvider", "MSFT_SMWbemService", "MSFT_SMSystem", "MSFT_SMSystemCapabilities",
@@ -300,6 +299,13 @@ def copies_of_volumes_are_shown_from_both_ends_with_all_that_is_said_of_them():
         check(dict(c.get(l.path)), dict(l))
     check(dict(c.get(shot.path, PropertyList=["SyncType", "Mode"])), {"SyncType": 7, "Mode": 2})
     check(set(c.names(cls)), {l.path for l in links})
+    for language in ("WQL", "DMTF:CQL"):
+        check([x["PercentSynced"] for x in c.query(
+            f"SELECT * FROM {cls} WHERE SyncType = 7 AND PercentSynced > 40", language)], [100])
+    got, context = c.open("OpenEnumerateInstances", [("ClassName", c._class(cls))], MaxObjectCount=1)
+    more, context = c.pull("PullInstancesWithPath", context, 5)
+    check(sorted(repr(sorted(x.items())) for x in got + more),
+          sorted(repr(sorted(x.items())) for x in links))
     # along it, from either end and in either role
     for start_, role, far, want in (
             (source, "SourceStorageVolume", "TargetStorageVolume", [target.path, other.path]),
@@ -486,7 +492,7 @@ def a_flood_of_one_thing_is_cut_off():
     peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(
         f"/proc/{hasty.server.proc.pid}/status").read_text())[1])
     print(f"# peak memory {peak // 1024} MiB")
-    check(peak < (600 * 1024 if SLOW == 1 else 2 << 20), True, "the floods were not kept")
+    check(peak < (2 << 20 if SANITIZED else 600 << 10), True, "the floods were not kept")
 
 
 @test
@@ -536,7 +542,7 @@ def who_sits_there_is_left_after_the_time_he_has():
                                        ("a byte a minute", "http", byte_a_minute),
                                        ("headers", "http", headers))]
     fine = replay.Provider()
-    if SLOW == 1:
+    if not SANITIZED:  # which may take longer than this server is willing to wait
         hasty.discover(fine.url)
     for name, out in jobs:
         at = time.monotonic()
