@@ -133,7 +133,7 @@ static inline struct cim_value cim_array(enum cim_type t, const struct cim_value
 /* Deep equality; types must agree (CIM_UNTYPED equals nothing).  References by cim_path_eq. */
 bool cim_value_eq(const struct cim_value *a, const struct cim_value *b);
 /* Text as it stands in a VALUE or KEYVALUE element -> value of type t; strict (ranges, digits,
- * "true"/"false" without case, datetime form).  Borrows s for text types.  n bytes of s, which
+ * "true"/"false" without case, datetime form; blanks only around booleans and numbers).  Borrows s for text types.  n bytes of s, which
  * is NUL-terminated besides.  -EINVAL with a sentence (what was given, what is allowed). */
 int cim_value_parse(enum cim_type t, const char *s, size_t n, struct cim_value *ret,
 		    struct err *e) MUST_CHECK;

@@ -157,7 +157,7 @@ static bool is_real(const char *s, size_t n)
 
 static bool parse_real(enum cim_type t, const char *s, size_t n, struct cim_value *ret)
 {
-	char text[64];
+	auto_free char *text = NULL;
 
 	if (str_caseeqn(s, n, "INF") || str_caseeqn(s, n, "-INF")) {
 		ret->r = s[0] == '-' ? -HUGE_VAL : HUGE_VAL;
@@ -167,8 +167,9 @@ static bool parse_real(enum cim_type t, const char *s, size_t n, struct cim_valu
 		ret->r = (double)NAN;
 		return true;
 	}
-	if (n >= sizeof(text) || !is_real(s, n))
+	if (!is_real(s, n))
 		return false;
+	text = xmalloc(n + 1); /* a path's text goes on, or ends without a NUL */
 	memcpy(text, s, n);
 	text[n] = '\0';
 	ret->r = t == CIM_REAL32 ? (double)strtof(text, NULL) : strtod(text, NULL);
@@ -230,8 +231,19 @@ static const char *allowed(enum cim_type t)
 	return "nothing";
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static bool parse(enum cim_type t, const char *s, size_t n, struct cim_value *ret)
 {
+	if (t <= CIM_REAL64) { /* blanks around numbers and booleans say nothing (DSP0201) */
+		for (; n && is_blank(s[0]); s++)
+			n--;
+		while (n && is_blank(s[n - 1]))
+			n--;
+	}
 	switch (t) {
 	case CIM_BOOLEAN:
 		ret->u = str_caseeqn(s, n, "true");

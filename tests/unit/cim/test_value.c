@@ -20,7 +20,9 @@ TEST(a_value_is_the_whole_text_and_fits_its_type)
 		{CIM_UINT16,   "007",                  true,  7                  },
 		{CIM_UINT16,   "0xFFff",               true,  65535              },
 		{CIM_UINT16,   "+5",                   true,  5                  },
-		{CIM_UINT16,   "5 ",                   false, 0                  },
+		{CIM_UINT16,   "\n 5\t\r",             true,  5                  },
+		{CIM_UINT16,   "5 5",                  false, 0                  },
+		{CIM_UINT16,   " ",                    false, 0                  },
 		{CIM_UINT16,   "",                     false, 0                  },
 		{CIM_UINT16,   "-",                    false, 0                  },
 		{CIM_UINT16,   "0x",                   false, 0                  },
@@ -34,6 +36,7 @@ TEST(a_value_is_the_whole_text_and_fits_its_type)
 		{CIM_SINT64,   "9223372036854775808",  false, 0                  },
 		{CIM_BOOLEAN,  "TRUE",                 true,  1                  },
 		{CIM_BOOLEAN,  "false",                true,  0                  },
+		{CIM_BOOLEAN,  " True\n",              true,  1                  },
 		{CIM_BOOLEAN,  "1",                    false, 0                  },
 		{CIM_CHAR16,   "A",                    true,  'A'                },
 		{CIM_CHAR16,   "\xe2\x82\xac",         true,  0x20ac             },
@@ -71,7 +74,9 @@ TEST(real_numbers_are_read_in_all_their_forms)
                 {"-.5",   -.5 },
                 {"2.",    2   },
                 {"1.5E3", 1500},
-                {"+1e-2", .01 }
+                {"+1e-2", .01 },
+		{" 1 ",   1   },
+		{"0.50000000000000000000000000000000000000000000000000000000000000000000", .5}
         };
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
