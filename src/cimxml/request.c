@@ -345,6 +345,8 @@ static enum cimxml_outcome message(struct decode *d, const struct xml_node *cim)
 	if (cim->el != X_CIM || !m || m->next || m->el != X_MESSAGE)
 		return refuse(d, 400, "request-not-valid",
 			      "the document must be CIM with exactly one MESSAGE");
+	if (!xml_attr(cim, A_CIMVERSION) || !xml_attr(cim, A_DTDVERSION))
+		return refuse(d, 400, "request-not-valid", "CIM needs CIMVERSION and DTDVERSION");
 	if (major_of(xml_attr(cim, A_CIMVERSION)) != 2)
 		return refuse(d, 501, "unsupported-cim-version", "CIMVERSION must be 2.x");
 	if (major_of(xml_attr(cim, A_DTDVERSION)) != 2)
