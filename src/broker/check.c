@@ -91,6 +91,15 @@ static enum cim_status check_one(const struct broker *b, struct arena *a, const 
 		return check_ref(b, a, d, in, ret, e);
 	if (d->type == CIM_OBJECT && in->type == CIM_OBJECT)
 		return check_object(b, a, d, in, ret, e);
+	if (d->type == CIM_STRING && in->type == CIM_OBJECT && in->hint == CIM_HINT_RAW) {
+		/* a text that only looks like one */
+		const struct cim_raw_instance *raw = (const void *)in->inst;
+
+		if (raw->text) {
+			*ret = cim_strn(raw->text, raw->n_text);
+			return CIM_OK;
+		}
+	}
 	if (d->type == CIM_REF || in->type == CIM_REF)
 		return refuse(e, CIM_ERR_INVALID_PARAMETER, "%s %s: got a %s, must be a %s",
 			      d->what, d->name, in->type == CIM_REF ? "reference" : "value",

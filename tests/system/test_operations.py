@@ -300,6 +300,16 @@ def a_property_list_of_a_change_is_all_that_changes():
 
 
 @test
+def a_text_stays_a_text_also_where_it_looks_like_an_object():
+    for alias in ('<INSTANCE CLASSNAME="CIM_System"></INSTANCE>', "<VALUE/>", "]]>&amp;", "  a  b  "):
+        r, out = c.invoke(service, "CreateiSCSINode", Alias=alias)
+        check(r, 0, alias)
+        check(c.get(out["iSCSINode"])["ElementName"], alias)
+        check(c.invoke(service, "CreateiSCSINode", Alias=alias)[0], 4097)
+        check(c.invoke(service, "DeleteiSCSINode", iSCSINode=out["iSCSINode"])[0], 0)
+
+
+@test
 def classes_that_could_be_met_are_told_by_the_class_tables():
     """Associators and References of a class: the same filters as for instances."""
     def of(op, what, **flags):
