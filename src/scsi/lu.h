@@ -155,6 +155,7 @@ struct scsi_nexus {
 	uint16_t rel_port;
 	unsigned looking; /* atomic; odd while the nexus' thread looks a unit up */
 	struct copy_result copy_result[COPY_RESULTS]; /* only the nexus' thread; newest first */
+	const struct scsi_op *last_op;                /* the same: what the last command was */
 	struct scsi_itl itl[SCSI_LUN_MAX + 1];
 };
 

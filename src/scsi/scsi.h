@@ -57,9 +57,8 @@ struct scsi_nexus;
 struct scsi_task {
 	/* filled by the transport before scsi_task_begin */
 	struct scsi_nexus *nexus;
-	uint64_t lun; /* the 8-byte LUN field as a big-endian number */
-	uint8_t cdb[SCSI_CDB_MAX];
-	uint16_t cdb_len;
+	uint64_t lun;               /* the 8-byte LUN field as a big-endian number */
+	uint16_t cdb_len;           /* of cdb, below */
 	enum scsi_dir expected_dir; /* what the initiator announced ... */
 	uint32_t expected_len;      /* ... and how many bytes (EDTL) */
 	void *loop;                 /* passed through to blockdev_rq.loop */
@@ -82,8 +81,7 @@ struct scsi_task {
 	uint32_t data_total;  /* bytes the command would have moved without the initiator's limit:
 			       * the residual is |expected_len - data_total| */
 	const uint8_t *lent;  /* scsi_task_lend() */
-	uint8_t sense[SCSI_SENSE_MAX];
-	uint8_t sense_len;
+	uint8_t sense_len;    /* of sense, below */
 
 	/* private to the SCSI room; zeroed by the transport */
 	struct scsi_lu *lu_;
@@ -98,6 +96,10 @@ struct scsi_task {
 	void *scratch_;
 	uint64_t lba_, blocks_, at_;
 	unsigned lun_;
+
+	/* Only as much of these is ever looked at as their lengths say; nobody clears the rest. */
+	uint8_t cdb[SCSI_CDB_MAX];
+	uint8_t sense[SCSI_SENSE_MAX];
 };
 
 enum scsi_step scsi_task_begin(struct scsi_task *t);

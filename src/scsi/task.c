@@ -379,6 +379,19 @@ static bool data_out_fits(struct scsi_task *t, const struct scsi_op *op)
 	return false;
 }
 
+/* Most commands are of the same kind as the one before. */
+static const struct scsi_op *find_op(struct scsi_task *t, bool *ret_known_opcode)
+{
+	const struct scsi_op *op = t->nexus->last_op;
+
+	if (op && op->opcode == t->cdb[0] && t->cdb_len >= op->cdb_len)
+		return op;
+	op = scsi_op_find(t->lu_, t->cdb, t->cdb_len, ret_known_opcode);
+	if (op && op->sa == SA_NONE && !(op->flags & OP_THIN)) /* then the opcode says it all */
+		t->nexus->last_op = op;
+	return op;
+}
+
 enum scsi_step scsi_task_begin(struct scsi_task *t)
 {
 	const struct scsi_op *op;
@@ -391,7 +404,7 @@ enum scsi_step scsi_task_begin(struct scsi_task *t)
 	t->sense_len = 0;
 	t->lun_ = lun < 0 ? 0 : (unsigned)lun;
 	t->lu_ = lun < 0 ? NULL : scsi_nexus_lu(t->nexus, t->lun_);
-	op = scsi_op_find(t->lu_, t->cdb, t->cdb_len, &known);
+	op = find_op(t, &known);
 	if (!t->lu_ && !(op && (op->flags & OP_NO_LU)))
 		return refuse(t, ILLEGAL_REQUEST, LOGICAL_UNIT_NOT_SUPPORTED);
 	if (t->lu_ && !(op && (op->flags & OP_NO_UA)) && report_attention(t)) {

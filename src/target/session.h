@@ -61,7 +61,7 @@ struct task {
 	bool hashed, aborted, begun;
 	bool bidirectional; /* data both ways announced: no command here has that */
 	bool unsolicited;   /* Data-Out that nobody asked for is still to come */
-	bool bad_data;    /* data came that did not fit; the rest is thrown away */
+	bool bad_data;      /* data came that did not fit; the rest is thrown away */
 	uint8_t n_r2t;
 	uint8_t *buf;
 	uint32_t buf_size;   /* while something is lent: what keeping it will take */
@@ -72,9 +72,10 @@ struct task {
 	uint32_t r2t_sn, data_sn;
 	uint32_t unsolicited_data_sn;
 	uint32_t bidi_read_len; /* what came with bidirectional */
-	struct r2t r2t[R2T_MAX]; /* the oldest first */
-	struct tmf *tmf;         /* is told when this task has ended */
+	struct tmf *tmf;        /* is told when this task has ended */
 	struct scsi_task scsi;
+	/* From scsi.cdb on nothing is cleared for a new task. */
+	struct r2t r2t[R2T_MAX]; /* n_r2t of them, the oldest first */
 };
 
 enum { TASK_BUCKETS = 64 };

@@ -40,7 +40,7 @@ struct task *task_new(struct connection *c)
 	} else {
 		k = xmalloc(sizeof(*k));
 	}
-	memset(k, 0, sizeof(*k));
+	memset(k, 0, offsetof(struct task, scsi.cdb));
 	k->refs = 1;
 	k->worker = w;
 	k->session = c->session;
