@@ -9,8 +9,12 @@ nodes made and deleted, and smiscsid and smiscsi-target are killed with SIGKILL.
 not know what became of the writes in flight: it logs in again, reads what is there, and from
 then on that has to stay.
 
+At the same time qemu-io writes and reads patterns, and qemu-img copies and compares a disk, through a
+portal of their own: nobody reconfigures that one, but the processes behind it are killed.  libiscsi logs
+in again by itself, so neither may see an error or a wrong byte.
+
 SMISCSI_VERIFY_SECONDS says how long."""
-import collections, os, random, signal, struct, threading, time, traceback, zlib
+import collections, os, random, re, signal, struct, subprocess, threading, time, traceback, zlib
 
 import smi
 from cimclient import CimError, Client, Path
@@ -26,7 +30,9 @@ BINDS = "MSISCSITARGET_BindsTo"
 ZERO = bytes(BS)
 HEAD = struct.Struct(">4sIQQQ")
 
-server = smi.Server(portals=3).start(seconds=60)
+QEMU = 3  # the portal of qemu's node
+CHUNK, CHUNKS = 65536, 128
+server = smi.Server(portals=4).start(seconds=60)
 stop, errors = threading.Event(), []
 counts = collections.Counter()
 
@@ -254,6 +260,101 @@ def reads(me, r):
             counts["connections that were lost"] += 1
 
 
+# ---- what qemu does meanwhile ----
+
+def qemu_url(lun):
+    return f"iscsi://{server.portal(QEMU)}/{qemus.keys['DeviceID']}/{lun}"
+
+
+class QemuIo:
+    """A qemu-io that lives through everything."""
+
+    def __init__(self):
+        self.proc = subprocess.Popen(["qemu-io", "-f", "raw", "--cache", "none", qemu_url(0)],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        smi.at_end(self.proc.kill)
+        self.text = b""
+
+    def prompt(self):
+        """Everything up to it, in which no word of an error may be."""
+        said = b""
+        while not said.endswith(b"qemu-io> "):
+            piece = os.read(self.proc.stdout.fileno(), 65536)
+            said += piece
+            self.text = (self.text + piece)[-4000:]
+            if not piece or re.search(rb"[Ff]ail|[Ee]rror|[Ii]nvalid", said):
+                raise AssertionError(f"qemu-io: {self.text.decode()}")
+
+    def do(self, *commands):
+        """One after the other: what comes in one piece it would leave in its buffer."""
+        for c in commands:
+            self.proc.stdin.write(c.encode() + b"\n")
+            self.proc.stdin.flush()
+            self.prompt()
+
+    def end(self):
+        out = self.proc.communicate(timeout=60 * smi.PATIENCE)[0]
+        check(self.proc.returncode, 0, out)
+
+
+def qemu_io(me, r):
+    q, pattern = None, [0] * CHUNKS
+    while q is None:
+        q = QemuIo()
+        try:
+            q.prompt()
+            q.do(f"read -P 0 0 {CHUNKS * CHUNK}")
+        except AssertionError as e:
+            if "Failed to connect" not in str(e) or stop.is_set():
+                raise
+            q = None  # it tries its first login once only
+            time.sleep(0.2)
+    while not stop.is_set():
+        todo, flying = [], set()
+        for _ in range(8):
+            n = r.choice((1, 1, 2, 8))
+            at = r.randrange(CHUNKS - n + 1)
+            kind = r.choice(("write", "write -f", "aio_write", "aio_write", "write -z", "discard", "read", "read"))
+            if kind == "read" or flying & set(range(at, at + n)):
+                if flying:
+                    todo.append("aio_flush")
+                    flying = set()
+                todo += [f"read -P {pattern[i]} {i * CHUNK} {CHUNK}" for i in range(at, at + n)]
+                continue
+            value = 0 if kind in ("write -z", "discard") else r.randrange(1, 256)
+            pattern[at:at + n] = [value] * n
+            with_pattern = f" -P {value}" if value else ""
+            todo.append(f"{kind}{with_pattern} {at * CHUNK} {n * CHUNK}")
+            if kind == "aio_write":
+                flying |= set(range(at, at + n))
+            elif flying and flying & set(range(at, at + n)):
+                raise AssertionError("a test that races with itself")
+        q.do(*todo, "aio_flush")
+        counts["commands of qemu-io"] += len(todo)
+    q.do(*(f"read -P {v} {i * CHUNK} {CHUNK}" for i, v in enumerate(pattern)))
+    q.end()
+    image = b"".join(bytes([v]) * CHUNK for v in pattern)
+    unit = server.state / "units" / (qemu_volumes[0].keys["DeviceID"] + ".img")
+    check(unit.read_bytes()[:len(image)] == image, True, "what qemu-io wrote is in the file")
+
+
+def qemu_img(me, r):
+    d = smi.temp_dir()
+    while not stop.is_set():
+        image = d / "image"
+        image.write_bytes(b"".join(r.choice((bytes(CHUNK), r.randbytes(CHUNK))) for _ in range(CHUNKS)))
+        for cmd in (("convert", "-n", "-f", "raw", "-O", "raw", image, qemu_url(1)),
+                    ("compare", "-f", "raw", "-F", "raw", image, qemu_url(1))):
+            while True:
+                code, out, err = smi.run("qemu-img", *cmd, timeout=180)
+                if code == 0:
+                    counts[f"qemu-img {cmd[0]}"] += 1
+                    break
+                if "Failed to connect" not in err:
+                    raise AssertionError(f"qemu-img {cmd[0]}: {code} {out} {err}")
+                time.sleep(0.2)
+
+
 def worker(fn, me):
     try:
         fn(me, random.Random(f"{SEED} {fn.__name__} {me}"))
@@ -336,27 +437,35 @@ def kill_target(c, r):
     wait_for("it is configured", whole, 20)
 
 
+def attached(c, node, size):
+    found = []
+    for i in range(LUNS):
+        v = call(c, "StorageConfiguration", "CreateOrModifyElementFromStoragePool", ElementType=2,
+                 ElementName=f"verified {i}", Size=size)["TheElement"]
+        call(c, "ControllerConfiguration", "AttachDevice", ProtocolController=node, Device=v, DeviceNumber=str(i))
+        found.append(v)
+    return found
+
+
 def client():
     return Client(server.addr, server.http, NS, timeout=60)
 
 
 @test
 def nothing_acknowledged_is_lost_and_no_byte_is_wrong():
-    global node, shared, ports, volumes
+    global node, shared, ports, volumes, qemus, qemu_volumes
     r = random.Random(f"{SEED} chaos")
     c = client()
     node = call(c, "iSCSIConfiguration", "CreateiSCSINode", Alias="verified")["iSCSINode"]
     shared = node.keys["DeviceID"]
     ports = [call(c, "iSCSIConfiguration", "CreateiSCSIProtocolEndpoint", iSCSINode=node, Role=3,
                   NetworkPortals=[portal(i) for i in of])["iSCSIPort"] for of in ((0, 1), (2,))]
-    volumes = []
-    for i in range(LUNS):
-        v = call(c, "StorageConfiguration", "CreateOrModifyElementFromStoragePool", ElementType=2,
-                 ElementName=f"verified {i}", Size=BLOCKS * BS)["TheElement"]
-        call(c, "ControllerConfiguration", "AttachDevice", ProtocolController=node, Device=v, DeviceNumber=str(i))
-        volumes.append(v)
+    qemus = call(c, "iSCSIConfiguration", "CreateiSCSINode", Alias="qemu")["iSCSINode"]
+    call(c, "iSCSIConfiguration", "CreateiSCSIProtocolEndpoint", iSCSINode=qemus, Role=3,
+         NetworkPortals=[portal(QEMU)])
+    volumes, qemu_volumes = attached(c, node, BLOCKS * BS), attached(c, qemus, CHUNKS * CHUNK)
     threads = [threading.Thread(target=worker, args=(fn, i), daemon=True)
-               for fn, n in ((writes, WRITERS), (reads, 2)) for i in range(n)]
+               for fn, n in ((writes, WRITERS), (reads, 2), (qemu_io, 1), (qemu_img, 1)) for i in range(n)]
     for t in threads:
         t.start()
     end = time.monotonic() + SECONDS
@@ -373,11 +482,12 @@ def nothing_acknowledged_is_lost_and_no_byte_is_wrong():
     finally:
         stop.set()
         for t in threads:
-            t.join(60)
+            t.join(180)
     check(errors, [], "\n".join(errors))
     check([t.is_alive() for t in threads], [False] * len(threads), "somebody still waits for an answer")
     print("# " + ", ".join(f"{n} {k}" for k, n in sorted(counts.items())), flush=True)
     check(counts["write"] > 100 and counts["read of others"] > 50, True, "there was load")
+    check(counts["commands of qemu-io"] > 20 and counts["qemu-img compare"] > 0, True, "qemu was busy")
     stop.clear()
     s = logged_in(r, b"\x80final")
     for lun in range(LUNS):
