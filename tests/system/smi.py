@@ -52,8 +52,8 @@ for _s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(_s, lambda *_: sys.exit(1))
 
 
-def temp_dir():
-    d = pathlib.Path(tempfile.mkdtemp(prefix="smiscsi-test-"))
+def temp_dir(where=None):
+    d = pathlib.Path(tempfile.mkdtemp(prefix="smiscsi-test-", dir=where))
     at_end(lambda: shutil.rmtree(d, ignore_errors=True))
     return d
 
