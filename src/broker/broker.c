@@ -331,6 +331,7 @@ struct broker *broker_new(const struct broker_config *c, struct err *e)
 	l->query_bytes = l->query_bytes ? l->query_bytes : 65536;
 	l->query = l->query.depth ? l->query : query_limits_usual;
 	l->context_bytes = l->context_bytes ? l->context_bytes : 4 << 20;
+	l->turn_ns = l->turn_ns ? l->turn_ns : 5 * 1000 * 1000;
 	l->write_bytes = l->write_bytes ? l->write_bytes : 16 << 20;
 	(void)pthread_mutex_init(&b->lock, NULL);
 	if (make_tables(b, e) < 0) {

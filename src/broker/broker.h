@@ -27,6 +27,7 @@ struct broker_limits { /* 0: the default */
 	uint32_t query_bytes;         /* longest query text; default 65536 */
 	struct query_limits query;    /* all 0: query_limits_usual */
 	size_t context_bytes;         /* what an open enumeration may remember; default 4 MiB */
+	uint64_t turn_ns;             /* of a broker_step without a result; default 5 ms */
 	size_t write_bytes;           /* inputs and outputs of one change; default 16 MiB */
 };
 
@@ -107,6 +108,10 @@ bool broker_ready(const struct broker_op *op);
 const struct broker_answer *broker_answer(const struct broker_op *op);
 /* true: *ret is the next element.  false: the end (then answer's pull fields are final). */
 bool broker_next(struct broker_op *op, struct broker_item *ret);
+/* The same for who has others to serve: where many objects have to be looked at to find one that a
+ * filter wants, it says so after a while, and goes on when it is called again. */
+enum broker_step { BROKER_END, BROKER_ITEM, BROKER_WORKING };
+enum broker_step broker_step(struct broker_op *op, struct broker_item *ret);
 /* Is property `idx` of class c part of the answer (PropertyList, LocalOnly, DeepInheritance)? */
 bool broker_wants(const struct broker_op *op, const struct cim_class *c, unsigned idx);
 void broker_close(struct broker_op *op);

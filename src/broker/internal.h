@@ -156,6 +156,9 @@ struct listing {
 	struct seen *seen; /* associators by several associations: an object comes once */
 	/* the object that comes next, when it has been looked for already */
 	bool have, ended, failed;
+	/* not 0: when it is others' turn, the search for what a filter wants pauses */
+	uint64_t until_ns;
+	bool paused;
 	const struct row *row;
 	struct prov_obj obj;
 	struct prov_link link;
@@ -174,7 +177,8 @@ void list_class(struct listing *l, const struct space *sp, const struct cim_clas
 /* From an object; false: out of memory. */
 bool list_walk(struct listing *l, enum list_kind kind, const struct row *row,
 	       const struct prov_obj *from, const struct list_filter *f) MUST_CHECK;
-/* Is there another one?  Looks for it, and keeps it for list_next. */
+/* Is there another one?  Looks for it, and keeps it for list_next.  Where l->paused is set in the
+ * end, neither knows yet. */
 bool list_more(struct listing *l);
 bool list_next(struct listing *l, struct broker_item *ret);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/str.h"
 #include "broker/internal.h"
 
@@ -203,6 +204,7 @@ static bool make(struct listing *l)
 
 bool list_more(struct listing *l)
 {
+	l->paused = false;
 	if (l->have)
 		return true;
 	while (!l->ended) {
@@ -212,6 +214,9 @@ bool list_more(struct listing *l)
 		} else if (make(l) && (!l->filter || query_match(l->filter, l->made->inst))) {
 			l->have = true;
 			return true;
+		} else if (l->until_ns && clock_mono_ns() >= l->until_ns) {
+			l->paused = true;
+			return false;
 		}
 	}
 	return false;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "broker/internal.h"
 
@@ -556,14 +557,36 @@ static bool next_item(struct broker_op *op, struct broker_item *ret)
 	return op->qualifiers && next_qualifier(op, ret);
 }
 
+static struct listing *listing_of(const struct broker_op *op)
+{
+	return op->pull ? &op->pull->list : op->list;
+}
+
 bool broker_next(struct broker_op *op, struct broker_item *ret)
 {
+	struct listing *l = listing_of(op);
+
 	if (op->finished || op->ans.status != CIM_OK)
 		return false;
+	if (l)
+		l->paused = false;
 	if (next_item(op, ret))
 		return true;
-	op->finished = true;
+	op->finished = !l || !l->paused;
 	return false;
+}
+
+enum broker_step broker_step(struct broker_op *op, struct broker_item *ret)
+{
+	struct listing *l = listing_of(op);
+	bool got;
+
+	if (l)
+		l->until_ns = clock_mono_ns() + op->b->c.limits.turn_ns;
+	got = broker_next(op, ret);
+	if (l)
+		l->until_ns = 0;
+	return got ? BROKER_ITEM : l && l->paused ? BROKER_WORKING : BROKER_END;
 }
 
 bool broker_wants(const struct broker_op *op, const struct cim_class *c, unsigned idx)

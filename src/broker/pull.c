@@ -241,6 +241,8 @@ bool pull_next(struct broker_op *op, struct broker_item *ret)
 		p->left--;
 		return true;
 	}
+	if (p->list.paused || (!list_more(&p->list) && p->list.paused))
+		return false;
 	if (p->list.failed) {
 		op->ans.status = CIM_ERR_FAILED;
 		(void)snprintf(op->ans.text, sizeof(op->ans.text),

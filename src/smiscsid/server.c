@@ -283,8 +283,15 @@ static bool encode_more(struct call *c, struct buf *out, size_t enough)
 	while (!c->ended && out->len < enough) {
 		const struct broker_answer *a = broker_answer(c->op);
 
-		if (!c->has_item)
-			c->has_item = broker_next(c->op, &c->item);
+		if (!c->has_item) {
+			enum broker_step s = broker_step(c->op, &c->item);
+
+			/* It is others' turn: so much goes out, and more is asked for later.  Between
+			 * elements a blank says nothing. */
+			if (s == BROKER_WORKING)
+				return buf_addc(out, '\n');
+			c->has_item = s == BROKER_ITEM;
+		}
 		if (c->has_item) {
 			struct cimxml_item it = {.inst = c->item.inst,
 						 .path = c->item.path,

@@ -3,7 +3,7 @@
 """Strangers who mean no good: each gets its documented answer, the others are served meanwhile, and
 afterwards nothing of it is left in memory, descriptors or threads.  Latencies are printed, not
 judged: a machine that runs tests is no measuring instrument."""
-import os, random, re, resource, socket, statistics, struct, time
+import os, random, re, resource, socket, statistics, struct, threading, time
 
 # what is freed is to be seen as free in the build with ASan, too
 os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
@@ -339,6 +339,41 @@ def slow_and_idle_clients_do_not_hinder_others():
     for s in socks + slow:
         s.close()
     served()
+    afterwards(before)
+
+
+@test
+def costly_queries_do_not_keep_others_waiting():
+    """What takes long is done in turns: others are answered before the first of them is."""
+    before = server.usage()
+    s = smi.Server(portals=1, engine="fake").start()
+    mine = Client(s.addr, s.http, NS)
+    config = mine.names("MSISCSITARGET_iSCSIConfigurationService")[0]
+    for i in range(80):
+        check(mine.invoke(config, "CreateiSCSINode", Alias=f"n{i}")[0], 0)
+    costly = " OR ".join(["Name LIKE '" + ".*" * 120 + "x'"] * 250)
+    served, ended = [], []
+
+    def ask():
+        k = Client(s.addr, s.http, NS, timeout=250)
+        got = k.open("OpenEnumerateInstances", [("ClassName", k._class(
+            "CIM_SCSIProtocolController"))], MaxObjectCount=1000, FilterQueryLanguage="DMTF:FQL",
+            FilterQuery=costly)
+        ended.append((len(served), got))
+
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for t in askers:
+        t.start()
+    while not ended:
+        k = Client(s.addr, s.http, NS, timeout=250)
+        check(len(k.names("CIM_ComputerSystem")), 1)
+        served.append(k)
+    for t in askers:
+        t.join()
+    print(f"# {ended[0][0]} requests were answered before the first of 8 costly ones")
+    check(ended[0][0] > 2, True)
+    check([got for _, got in ended], [([], None)] * 8)
+    check(s.stop(), 0)
     afterwards(before)
 
 

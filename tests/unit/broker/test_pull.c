@@ -233,6 +233,32 @@ TEST(no_pull_gives_more_than_the_server_allows)
 	CHECK(!k->ans->end_of_sequence);
 }
 
+TEST(a_long_search_gives_others_their_turn_and_loses_nothing)
+{
+	static const struct broker_limits limits = {.turn_ns = 1};
+	AUTO(toy) t = toy_new(20, TOY_INLINE, &limits);
+
+	/* all in the Open; none in it, so that its end is what is searched for; none at all */
+	for (uint32_t max = 0; max < 3; max++) {
+		AUTO(ask) k = open_ports(t, CIM_OP_OPEN_ENUMERATE_INSTANCE_PATHS, max);
+		unsigned working = 0, items = 0;
+		struct broker_item item;
+		enum broker_step s;
+
+		k->rq.query = max < 2 ? "Number = 7" : "Number = 70";
+		k->rq.query_lang = "DMTF:FQL";
+		CHECK_INT(ask_go(k), CIM_OK);
+		while (working < 100 && (s = broker_step(k->op, &item)) != BROKER_END) {
+			working += s == BROKER_WORKING;
+			items += s == BROKER_ITEM;
+		}
+		CHECK_INT(items, max == 1 ? 1 : 0);
+		CHECK(max ? working >= 19 : working > 0 && working < 19);
+		CHECK_INT(k->ans->end_of_sequence, max > 0);
+		CHECK_INT(broker_step(k->op, &item), BROKER_END);
+	}
+}
+
 TEST(the_count_is_told_where_it_is_known)
 {
 	AUTO(toy) t = toy_new(5, TOY_INLINE, NULL);
