@@ -28,6 +28,8 @@ struct event {
 	struct engine_event ev;
 	char *text[6]; /* what ev's strings point at */
 	struct san_connection *connections;
+	struct san_seen_foreign *foreign;
+	char **foreign_text; /* what foreign's strings point at: three each */
 };
 
 /* A copy of the network as it was told last. */
@@ -156,8 +158,29 @@ static char *keep(struct event *x, size_t i, const char *s)
 	return x->text[i];
 }
 
+static void keep_foreign(struct event *x, const struct engine_event *ev)
+{
+	size_t n = ev->n_foreign;
+
+	x->foreign = xcalloc(n + 1, sizeof(x->foreign[0]));
+	x->foreign_text = xcalloc(3 * n + 1, sizeof(x->foreign_text[0]));
+	for (size_t i = 0; i < n; i++) {
+		char **t = &x->foreign_text[3 * i];
+
+		x->foreign[i] = ev->foreign[i];
+		x->foreign[i].name = t[0] = xstrdup(ev->foreign[i].name);
+		x->foreign[i].at = t[1] = xstrdup(ev->foreign[i].at);
+		x->foreign[i].uses = t[2] = xstrdup(ev->foreign[i].uses);
+	}
+	x->ev.foreign = x->foreign;
+}
+
 static void event_free(struct event *x)
 {
+	for (size_t i = 0; x->foreign && i < 3 * x->ev.n_foreign; i++)
+		free(x->foreign_text[i]);
+	free(x->foreign_text);
+	free(x->foreign);
 	for (size_t i = 0; i < ARRAY_SIZE(x->text); i++)
 		free(x->text[i]);
 	free(x->connections);
@@ -182,6 +205,8 @@ static void on_engine(void *ctx, const struct engine_event *ev)
 			memcpy(x->connections, ss->connections,
 			       ss->n_connections * sizeof(x->connections[0]));
 		x->ev.session.connections = x->connections;
+	} else if (ev->kind == ENGINE_FOREIGN) {
+		keep_foreign(x, ev);
 	} else {
 		x->ev.address = keep(x, 0, ev->address);
 		x->ev.naa = keep(x, 1, ev->naa);
@@ -234,6 +259,9 @@ static void see_event(struct control *c, const struct engine_event *ev, const st
 	case ENGINE_REST:
 		if (s->engine->health == SAN_ENGINE_UP)
 			san_engine_seen(s, &env, kind, SAN_ENGINE_UP, ev->why, ch);
+		break;
+	case ENGINE_FOREIGN:
+		san_foreign_seen(s, ev->foreign, ev->n_foreign, ch);
 		break;
 	}
 }

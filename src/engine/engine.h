@@ -28,6 +28,7 @@ enum engine_event_kind {
 	ENGINE_SESSION_DOWN, /* session.id */
 	ENGINE_PORT,         /* iqn, tpgt, why: the port can't be served; empty: well again */
 	ENGINE_UNIT,         /* naa, why: backing store failed; empty: well again */
+	ENGINE_FOREIGN,      /* foreign: all that others have made in the target; new or changed */
 	ENGINE_REST, /* why: something is there that should not be, and can't be taken away yet
 		      * (it may be of an object that the model has no more); empty: it has gone */
 };
@@ -38,6 +39,8 @@ struct engine_event {
 	uint16_t tcp_port, tpgt;
 	enum san_listen listen;
 	struct san_seen_session session;
+	const struct san_seen_foreign *foreign;
+	size_t n_foreign;
 };
 typedef void engine_notify(void *ctx, const struct engine_event *ev);
 

@@ -4,7 +4,7 @@
 static const struct pv_part *const parts[] = {
 	&pv_array,    &pv_ip,		&pv_target_ports,   &pv_sessions, &pv_statistics,
 	&pv_settings, &pv_iscsi_config, &pv_block_services, &pv_masking,  &pv_server,
-	&pv_registration, &pv_physical,
+	&pv_registration, &pv_physical,	    &pv_foreign,
 };
 
 static void put_tables(struct pv *pv, const struct prov_module *m, const struct pv_part *p)

@@ -50,6 +50,8 @@ enum pv_class {
 	/* masking.c */
 	PV_CONTROLLER_SERVICE,
 	PV_MASKING_CAPS,
+	/* foreign.c */
+	PV_FOREIGN,
 	/* server.c, in interop */
 	PV_OBJECT_MANAGER,
 	PV_INTEROP_SYSTEM,
@@ -368,4 +370,4 @@ struct pv_part {
 	size_t n_edits;
 };
 extern const struct pv_part pv_array, pv_physical, pv_ip, pv_target_ports, pv_sessions, pv_statistics,
-	pv_settings, pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;
+	pv_settings, pv_foreign, pv_iscsi_config, pv_block_services, pv_masking, pv_server, pv_registration;

@@ -39,6 +39,7 @@ bool san_change_is_durable(const struct san_change *c)
 	case SAN_NIC:
 	case SAN_IP:
 	case SAN_SESSION:
+	case SAN_FOREIGN:
 	case SAN_KINDS:
 		return false;
 	case SAN_HOST:
@@ -277,6 +278,7 @@ static void touch(struct apply *a, const struct san_obj *o)
 	case SAN_NIC:
 	case SAN_GROUP:
 	case SAN_SESSION:
+	case SAN_FOREIGN:
 	case SAN_KINDS:
 		break;
 	}
@@ -339,7 +341,7 @@ static void apply_one(struct apply *a, const struct san_change *c)
 	struct san_state *s = a->s;
 	void *old = replace(s, c);
 
-	if (c->now && c->kind >= SAN_POOL && c->kind != SAN_SESSION && c->now->id >= s->next_id)
+	if (c->now && c->kind >= SAN_POOL && c->kind < SAN_SESSION && c->now->id >= s->next_id)
 		s->next_id = c->now->id + 1;
 	touch(a, c->now ? c->now : c->old);
 	if (a->effects)

@@ -67,6 +67,8 @@ static const struct layout {
 	[SAN_SESSION] = {sizeof(struct san_session),
                       {AT(session, iqn), AT(session, initiator), AT(session, initiator_alias),
 			  AT(session, auth), AT(session, initiator_port)}                      },
+	[SAN_FOREIGN] = {sizeof(struct san_foreign),
+                      {AT(foreign, name), AT(foreign, at), AT(foreign, uses)}                  },
 };
 
 static struct san_str **text_at(void *obj, size_t offset)
@@ -199,6 +201,7 @@ bool san_obj_same(const struct san_obj *a, const struct san_obj *b)
 	case SAN_NIC:
 	case SAN_IP:
 	case SAN_SESSION:
+	case SAN_FOREIGN:
 	case SAN_KINDS:
 		return true;
 	case SAN_HOST: {

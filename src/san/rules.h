@@ -78,7 +78,8 @@ uint32_t san_create_node(const struct san_state *s, const struct san_env *env,
 			 struct san_created *ret, struct err *e) MUST_CHECK;
 
 /* CreateInstance of a node with the client's own name.  alias NULL: the name.  Refusals:
- * NOT_SUPPORTED (capability), INVALID (name, alias), EXISTS (name or alias). */
+ * NOT_SUPPORTED (capability), INVALID (name, alias), EXISTS (name or alias; also when another tool
+ * has made a target of that name). */
 struct san_create_named_node_in {
 	const char *iqn, *alias;
 };
@@ -297,6 +298,14 @@ struct san_seen_device {
 	bool offered;
 };
 void san_devices_seen(const struct san_state *s, const struct san_seen_device *seen, size_t n,
+		      struct san_changes *ch);
+/* What others have made in the target, all of it. */
+struct san_seen_foreign {
+	enum san_foreign_kind kind;
+	bool serves;
+	const char *name, *at, *uses; /* as in struct san_foreign */
+};
+void san_foreign_seen(const struct san_state *s, const struct san_seen_foreign *seen, size_t n,
 		      struct san_changes *ch);
 /* Space in the pool's file system: total, and what volumes may still be made from. */
 void san_space_seen(const struct san_state *s, uint64_t total, uint64_t free_bytes,

@@ -25,6 +25,11 @@ int san_check_name(const char *what, const char *text, size_t max, struct err *e
 	return 0;
 }
 
+static bool is_taken(const struct san_state *s, const char *iqn)
+{
+	return san_node_by_iqn(s, iqn) || san_foreign_target(s, iqn);
+}
+
 /* A name for a node: the authority (normalised already), the host and the alias, folded, and made
  * unique. */
 static void make_iqn(const struct san_state *s, const char *alias, char ret[SAN_IQN_MAX + 1])
@@ -36,7 +41,7 @@ static void make_iqn(const struct san_state *s, const char *alias, char ret[SAN_
 	san_fold(alias, name, sizeof(name));
 	n = snprintf(ret, SAN_IQN_MAX + 1, "%s:%s%s%s", s->settings->authority->s, host,
 		     *host ? ":" : "", *name ? name : "node");
-	if (n <= SAN_IQN_MAX && !san_node_by_iqn(s, ret))
+	if (n <= SAN_IQN_MAX && !is_taken(s, ret))
 		return;
 	/* What folding made equal, the id tells apart: it is given out once.  But a client may have
 	 * chosen just that name for a node of its own. */
@@ -46,7 +51,7 @@ static void make_iqn(const struct san_state *s, const char *alias, char ret[SAN_
 
 		n = n > SAN_IQN_MAX - len ? SAN_IQN_MAX - len : n;
 		memcpy(ret + n, tail, (size_t)len + 1);
-		if (!san_node_by_iqn(s, ret))
+		if (!is_taken(s, ret))
 			return;
 	}
 }
@@ -94,6 +99,11 @@ uint32_t san_create_named_node(const struct san_state *s, const struct san_env *
 		return SAN_REFUSED_INVALID;
 	if (san_node_by_iqn(s, iqn))
 		return refuse(e, SAN_REFUSED_EXISTS, "node %s exists already", iqn);
+	if (san_foreign_target(s, iqn))
+		return refuse(e, SAN_REFUSED_EXISTS,
+			      "another tool has made a target of the name %s; choose another name, or "
+			      "remove it there first",
+			      iqn);
 	alias = san_nfc(in->alias ? in->alias : iqn);
 	/* A name without an alias stands in for one as far as an alias may be long. */
 	n = strlen(alias);

@@ -347,7 +347,9 @@ void san_session_seen(const struct san_state *s, const struct san_seen_session *
 	x->discovery = seen->discovery;
 	(void)snprintf(x->isid, sizeof(x->isid), "%s", seen->isid ? seen->isid : "");
 	san_str_set(&x->initiator, seen->initiator ? seen->initiator : "");
-	(void)snprintf(port_name, sizeof(port_name), "%s,i,0x%s", x->initiator->s, x->isid);
+	/* The kernel's target does not tell of every session which one it is. */
+	(void)snprintf(port_name, sizeof(port_name), "%s,i,%s%s", x->initiator->s,
+		       *x->isid ? "0x" : "unknown", x->isid);
 	san_str_set(&x->initiator_port, port_name);
 	san_str_set(&x->initiator_alias, seen->initiator_alias ? seen->initiator_alias : "");
 	san_str_set(&x->auth, seen->auth ? seen->auth : "None");
@@ -384,6 +386,39 @@ void san_sessions_clear(const struct san_state *s, struct san_changes *ch)
 	ch->observed = true;
 	for (const void *x = san_first(&w, s, SAN_SESSIONS); x; x = san_next(&w))
 		san_changes_add(ch, SAN_SESSION, x, NULL);
+}
+
+/* ---- what others have made ---- */
+
+void san_foreign_seen(const struct san_state *s, const struct san_seen_foreign *seen, size_t n,
+		      struct san_changes *ch)
+{
+	struct san_walk w;
+
+	ch->observed = true;
+	for (const struct san_foreign *f = san_first(&w, s, SAN_FOREIGNS); f; f = san_next(&w)) {
+		size_t i = 0;
+
+		while (i < n && !streq(seen[i].name, f->name->s))
+			i++;
+		if (i == n)
+			san_changes_add(ch, SAN_FOREIGN, f, NULL);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct san_foreign *was = san_foreign(s, seen[i].name);
+		struct san_foreign *now;
+
+		if (was && was->kind == seen[i].kind && was->serves == seen[i].serves &&
+		    streq(was->at->s, seen[i].at) && streq(was->uses->s, seen[i].uses))
+			continue;
+		now = san_obj_new(SAN_FOREIGN, 0);
+		now->kind = seen[i].kind;
+		now->serves = seen[i].serves;
+		san_str_set(&now->name, seen[i].name);
+		san_str_set(&now->at, seen[i].at);
+		san_str_set(&now->uses, seen[i].uses);
+		san_changes_add(ch, SAN_FOREIGN, was, now);
+	}
 }
 
 /* ---- block devices ---- */

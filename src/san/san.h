@@ -65,11 +65,13 @@ enum san_kind {
 	SAN_BINDING,
 	SAN_LUN,
 	SAN_SESSION, /* measured */
+	SAN_FOREIGN, /* measured */
 	SAN_KINDS
 };
 
 /* Every object starts with this.  ids are given out once and never again; they are
- * 0 for the singletons, NICs and IP addresses, which have no identity but their name. */
+ * 0 for the singletons, NICs, IP addresses and what is others', which have no identity but their
+ * name. */
 struct san_obj {
 	atomic_uint refs;
 	enum san_kind kind;
@@ -291,6 +293,18 @@ struct san_session {
 	struct san_connection connections[];
 };
 
+/* Where the target serves others beside us: what another tool has made in it.  It is shown and never
+ * touched; no rule changes it, but names are taken by it. */
+enum san_foreign_kind { SAN_FOREIGN_TARGET, SAN_FOREIGN_STORE };
+struct san_foreign {
+	struct san_obj obj;
+	enum san_foreign_kind kind;
+	struct san_str *name; /* a target's, or "fileio_0/disk"; unique */
+	bool serves;          /* switched on */
+	struct san_str *at;   /* a line each: of a target "address:port,tag", of a store its path */
+	struct san_str *uses; /* of a target: names of its stores, a line each */
+};
+
 /* ---- the state ---- */
 
 /* The ways a state is indexed.  One index may be walked whole, or from one owner. */
@@ -318,6 +332,7 @@ enum san_index {
 	SAN_SESSIONS_OF_PORT,      /* by (port, id) */
 	SAN_SESSIONS_OF_NODE,      /* by (node, id) */
 	SAN_SESSIONS_OF_INITIATOR, /* by (initiator_port, id) */
+	SAN_FOREIGNS,              /* struct san_foreign by name */
 	SAN_INDEXES
 };
 
@@ -395,6 +410,9 @@ const struct san_lun *san_lun_of(const struct san_state *s, uint64_t node, uint6
 const struct san_nic *san_nic(const struct san_state *s, const char *name);
 const struct san_ip *san_ip(const struct san_state *s, const char *address); /* canonical text */
 const struct san_session *san_session(const struct san_state *s, uint64_t id);
+const struct san_foreign *san_foreign(const struct san_state *s, const char *name);
+/* A target of another tool's that has this name, in any case; linear. */
+const struct san_foreign *san_foreign_target(const struct san_state *s, const char *iqn);
 
 /* ---- names ---- */
 

@@ -69,6 +69,7 @@ INDEX_BY_TEXT(nodes_by_alias, node, alias->s)
 INDEX_BY_TEXT(units_by_naa, unit, naa)
 INDEX_BY_TEXT(nics, nic, name->s)
 INDEX_BY_TEXT(ips, ip, address->s)
+INDEX_BY_TEXT(foreigns, foreign, name->s)
 INDEX_BY_PAIR(ports_of_node, port, node, tpgt)
 INDEX_BY_PAIR(portals_of_group, portal, group, obj.id)
 INDEX_BY_PAIR(bindings_of_port, binding, port, portal)
@@ -154,6 +155,7 @@ const struct san_index_type san_index_types[SAN_INDEXES] = {
 	[SAN_SESSIONS_OF_NODE] = {SAN_SESSION, &sessions_of_node_type,      sessions_of_node_of  },
 	[SAN_SESSIONS_OF_INITIATOR] = {SAN_SESSION, &sessions_of_initiator_type,
                        sessions_of_initiator_of                                       },
+	[SAN_FOREIGNS] = {SAN_FOREIGN, &foreigns_type,              NULL                 },
 };
 
 /* ---- the state's own life ---- */
@@ -304,6 +306,21 @@ const struct san_pool *san_pool_of_device(const struct san_state *s, const char 
 	while (p && (p->primordial || !streq(p->device->s, path)))
 		p = san_next(&w);
 	return p;
+}
+
+const struct san_foreign *san_foreign(const struct san_state *s, const char *name)
+{
+	return pset_find(&s->index[SAN_FOREIGNS], name, foreigns_key);
+}
+
+const struct san_foreign *san_foreign_target(const struct san_state *s, const char *iqn)
+{
+	struct san_walk w;
+	const struct san_foreign *f = san_first(&w, s, SAN_FOREIGNS);
+
+	while (f && (f->kind != SAN_FOREIGN_TARGET || !str_caseeq(f->name->s, iqn)))
+		f = san_next(&w);
+	return f;
 }
 
 const struct san_unit *san_unit(const struct san_state *s, uint64_t id)

@@ -121,6 +121,7 @@ int cmd_volume_delete(struct cli *c);
 int cmd_volume_attach(struct cli *c);
 int cmd_volume_detach(struct cli *c);
 int cmd_pool_list(struct cli *c);
+int cmd_foreign_list(struct cli *c);
 int cmd_session_list(struct cli *c);
 int cmd_sm_providers(struct cli *c);
 int cmd_sm_portals(struct cli *c);

@@ -37,6 +37,7 @@ const struct cli_command cli_commands[] = {
 	{"volume", "detach", "VOLUME NODE", 2, 2, "", cmd_volume_detach, "the reverse", false},
 	{"pool", "list", "", 0, 0, "", cmd_pool_list, "the storage pools", false},
 	{"session", "list", "", 0, 0, "", cmd_session_list, "who is logged in", false},
+	{"foreign", "list", "", 0, 0, "", cmd_foreign_list, "what other tools have made in the kernel's target; it is not touched", false},
 	{"sm", "providers", "", 0, 0, "", cmd_sm_providers, "the SMI-S providers that this server knows, and how old what it knows is", false},
 	{"sm", "portals", "", 0, 0, "", cmd_sm_portals, "the iSCSI portals of all providers", false},
 	{"sm", "endpoints", "", 0, 0, "", cmd_sm_endpoints, "the target ports of all providers", false},

@@ -602,6 +602,40 @@ int cmd_session_list(struct cli *c)
 	return list(c, "MSISCSITARGET_iSCSISession", cols, ARRAY_SIZE(cols));
 }
 
+/* ---- what others have made ---- */
+
+static const char *foreign_kind(struct cli *c, const struct cim_raw_instance *i)
+{
+	(void)c;
+	return prop_number(i, "ElementKind") == 2 ? "target" : "backing store";
+}
+
+/* Where it can be found: portals, or a path. */
+static const char *foreign_at(struct cli *c, const struct cim_raw_instance *i)
+{
+	const struct cim_value *v = prop(i, "NetworkPortals");
+	const char *text = "";
+
+	if (!v || v->kind != CIM_V_ARRAY)
+		return prop_text(i, "Path");
+	for (uint32_t k = 0; k < v->n; k++)
+		text = arena_printf(session_arena(c->session), "%s%s%s", text, k ? " " : "",
+				    v->a[k].s ? v->a[k].s : "");
+	return text;
+}
+
+int cmd_foreign_list(struct cli *c)
+{
+	static const struct cli_column cols[] = {
+		{"NAME", "Name", NULL},
+		{"KIND", NULL, foreign_kind},
+		{"AT", NULL, foreign_at},
+		{"STATUS", NULL, status},
+	};
+
+	return list(c, "MSISCSITARGET_ForeignElement", cols, ARRAY_SIZE(cols));
+}
+
 int cmd_get(struct cli *c)
 {
 	const char *ns = cli_option(c, "namespace");

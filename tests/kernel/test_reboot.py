@@ -27,6 +27,24 @@ def login():
     return Connection("192.0.2.1", 3260, timeout=60).login(name)
 
 
+KEY = b"reserved"
+
+
+def reserve_out(x, action, key=bytes(8), service_key=bytes(8), aptpl=0, kind=0):
+    """PERSISTENT RESERVE OUT; its status, or what the check condition says."""
+    data = key + service_key + bytes(4) + bytes([aptpl]) + bytes(3)
+    cdb = bytes([0x5F, action, kind, 0, 0, 0, 0, 0, len(data), 0])
+    status, _, p = x.finish(x.command(cdb, write=data, lun=3))
+    return p.data.hex() if status == 2 else status
+
+
+def reserve_in(x, action):
+    status, data, p = x.finish(x.command(bytes([0x5E, action, 0, 0, 0, 0, 0, 0, 64, 0]), read=64,
+                                         lun=3))
+    check(status, 0, f"PERSISTENT RESERVE IN: {p.data.hex()}")
+    return data
+
+
 def serves():
     c = Client(server.addr, server.http, "interop")
     return c.enum("MSFTSM_SoftwareIdentity")[0]["Description"]
@@ -46,6 +64,8 @@ if BOOT == 1:
     check(status, 0, "write")
     status, _, p = x.finish(x.command(b"\x35" + bytes(9), lun=3))
     check(status, 0, "SYNCHRONIZE CACHE")
+    check(reserve_out(x, 0, service_key=KEY, aptpl=1), 0, "REGISTER, to outlive a loss of power")
+    check(reserve_out(x, 1, key=KEY, kind=3), 0, "RESERVE, exclusive access")
     sys.stdout.flush()
     os._exit(75)  # no power: nobody says goodbye, nothing is synced
 
@@ -66,13 +86,32 @@ def the_configuration_is_in_the_kernel_before_the_first_client_is_answered():
 
 
 @test
+def a_reservation_that_was_to_outlive_the_loss_of_power_is_there():
+    # the initiators come back in any order
+    target = iqn()
+    other = Connection("192.0.2.1", 3260, name="iqn.2026-01.org.example:stranger",
+                       timeout=60).login(target)
+    for _ in range(3):
+        other.finish(other.command(bytes(6), lun=3))
+    keys = reserve_in(other, 0)
+    check((int.from_bytes(keys[4:8], "big"), keys[8:16]), (8, KEY), "READ KEYS")
+    held = reserve_in(other, 1)
+    check((int.from_bytes(held[4:8], "big"), held[8:16], held[21]), (16, KEY, 3), "READ RESERVATION")
+    status, _, _ = other.finish(other.command(other.write10(8, 1), write=bytes(512), lun=3))
+    check(status, 0x18, "RESERVATION CONFLICT")
+    other.close()
+
+
+@test
 def what_was_written_and_flushed_is_there():
     x = login()
     for _ in range(3):
         x.finish(x.command(bytes(6), lun=3))
     status, data, _ = x.finish(x.command(bytes([0x28, 0, 0, 0, 0, 8, 0, 0, len(DATA) // 512, 0]),
                                          read=len(DATA), lun=3))
-    check((status, data == DATA), (0, True))
+    check((status, data == DATA), (0, True), "who holds the reservation reads on")
+    check(reserve_out(x, 3, key=KEY), 0, "CLEAR")
+    check(reserve_in(x, 0)[4:8], bytes(4))
     x.close()
     check("LIO" in serves(), True, serves())
     smi.wait_for("the session's end", lambda: not Client(server.addr, server.http, NS).names(

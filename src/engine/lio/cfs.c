@@ -142,17 +142,24 @@ int cfs_unlink(struct cfs *c, const char *path, struct err *e)
 	return err_sys(e, "remove the link %s", path);
 }
 
+bool cfs_read_link(const struct cfs *c, const char *path, char *ret, size_t size)
+{
+	ssize_t n = readlinkat(c->root, path, ret, size - 1);
+
+	ret[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
 /* The kernel answers with a path of its own making ("../../../target/core/..."). */
 bool cfs_links_to(const struct cfs *c, const char *path, const char *target)
 {
 	char to[CFS_PATH];
-	ssize_t n = readlinkat(c->root, path, to, sizeof(to) - 1);
-	size_t len = strlen(target);
+	size_t n, len = strlen(target);
 
-	if (n <= (ssize_t)len)
+	if (!cfs_read_link(c, path, to, sizeof(to)))
 		return false;
-	to[n] = '\0';
-	return streq(to + (size_t)n - len, target) && to[(size_t)n - len - 1] == '/';
+	n = strlen(to);
+	return n > len && streq(to + n - len, target) && to[n - len - 1] == '/';
 }
 
 static bool is_kind(int dir, const struct dirent *d, enum cfs_kind kind)

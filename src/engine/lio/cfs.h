@@ -50,6 +50,8 @@ int cfs_set(struct cfs *c, const char *path, const char *value, struct err *e) M
 /* path becomes a link to target, which is relative to the root, too. */
 int cfs_link(struct cfs *c, const char *path, const char *target, struct err *e) MUST_CHECK;
 int cfs_unlink(struct cfs *c, const char *path, struct err *e) MUST_CHECK;
+/* Where a link points to, as the kernel says it; false when it is none. */
+bool cfs_read_link(const struct cfs *c, const char *path, char *ret, size_t size);
 /* Does the link at path point to target (relative to the root)? */
 bool cfs_links_to(const struct cfs *c, const char *path, const char *target);
 

@@ -183,3 +183,34 @@ bool facts_next_registration(const char *text, size_t *at, char *ret, size_t siz
 	*at = (size_t)(end - text) + 1;
 	return true;
 }
+
+/* The value of "name=value" on a line of its own. */
+static bool value_of(const char *text, const char *name, char *ret, size_t size)
+{
+	size_t n = strlen(name), len;
+
+	for (const char *line = text; *line; line = strchrnul(line, '\n'), line += *line == '\n') {
+		if (strncmp(line, name, n) != 0 || line[n] != '=')
+			continue;
+		len = strcspn(line + n + 1, "\n");
+		if (len == 0 || len >= size)
+			return false;
+		memcpy(ret, line + n + 1, len);
+		ret[len] = '\0';
+		return true;
+	}
+	return false;
+}
+
+bool facts_registration(const char *one, struct facts_registration *ret)
+{
+	char tag[8];
+	uint64_t v;
+
+	if (!value_of(one, "initiator_node", ret->initiator, sizeof(ret->initiator)) ||
+	    !value_of(one, "target_node", ret->target, sizeof(ret->target)) ||
+	    !value_of(one, "tpgt", tag, sizeof(tag)) || !str_u64(tag, strlen(tag), UINT16_MAX, &v))
+		return false;
+	ret->tpgt = (uint16_t)v;
+	return true;
+}

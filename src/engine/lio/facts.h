@@ -44,6 +44,12 @@ bool facts_next_name(const char *text, size_t n, size_t *at, char ret[static SAN
  * other, each as it is given back to the kernel ("name=value" a line).  at: 0 at first; false at
  * the end, or when the rest is not whole. */
 bool facts_next_registration(const char *text, size_t *at, char *ret, size_t size);
+/* Whose registration with which port it is; false when it does not say. */
+struct facts_registration {
+	char initiator[SAN_IQN_MAX + 1], target[SAN_IQN_MAX + 1];
+	uint16_t tpgt;
+};
+bool facts_registration(const char *one, struct facts_registration *ret) MUST_CHECK;
 
 /* A counter ("17\n"); 0 when it isn't one. */
 uint64_t facts_number(const char *text);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/lio/drain.h"
+#include "engine/lio/foreign.h"
 #include "engine/lio/lio.h"
 #include "engine/lio/look.h"
 #include "engine/lio/tree.h"
@@ -82,6 +85,7 @@ struct lio_engine {
 	struct tree tree;
 	struct look *look;
 	struct drain *drain;
+	struct foreign *foreign;
 	struct san_state *want; /* what the kernel is to be; NULL: not told yet */
 	char complaint[sizeof(((struct err *)0)->text)]; /* said once, not at every try */
 	struct bad *bad;                                 /* told of as failing */
@@ -403,7 +407,8 @@ static void replace_all(struct lio_engine *l, struct job *j)
 			 "%zu differences between the kernel and the configuration put "
 			 "right",
 			 l->tree.mended);
-	tree_tell_foreign(&l->tree);
+	foreign_forget(l->foreign);
+	foreign_look(l->foreign);
 	look_forget(l->look);
 	look_round(l->look, l->want);
 }
@@ -529,6 +534,7 @@ static void do_what_is_due(struct lio_engine *l)
 		drain_run(l->drain, l->want, now);
 	if (now >= l->poll_at) {
 		look_round(l->look, l->want);
+		foreign_look(l->foreign);
 		l->poll_at = clock_mono_ns() + pause_after(l, clock_mono_ns() - now);
 	}
 	end_work(l, changes);
@@ -746,6 +752,7 @@ static int lio_start(struct engine *en, engine_notify *notify, void *ctx, struct
 	l->ctx = ctx;
 	l->look = look_new(&l->tree, notify, ctx);
 	l->drain = drain_new(&l->tree, l->look);
+	l->foreign = foreign_new(&l->tree, notify, ctx);
 	if (pthread_create(&l->thread, NULL, lio_thread, l) != 0)
 		return err_set(e, -EAGAIN, "start the engine: no more threads");
 	l->running = true;
@@ -795,6 +802,7 @@ static void lio_free(struct engine *en)
 	if (l->running)
 		return;
 	drain_free(l->drain);
+	foreign_free(l->foreign);
 	look_free(l->look);
 	own_close(l->tree.own);
 	cfs_close(&l->tree.cfs);
@@ -813,6 +821,7 @@ static void lio_free(struct engine *en)
 	san_state_unref(l->want);
 	pthread_cond_destroy(&l->ended);
 	pthread_mutex_destroy(&l->lock);
+	free(l->tree.awaited);
 	free(l->tree.units_dir);
 	free(l->tree.pr_dir);
 	free(l->state_dir);
@@ -883,6 +892,20 @@ static void prepare_kernel(void)
 	modprobe("tcp_diag");
 }
 
+/* The kernel does not sync its files of persistent reservations before it says they are made; in a
+ * folder with this flag every file that is made is written through. */
+static void write_through(const char *dir)
+{
+	auto_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int flags = 0;
+
+	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags |= FS_SYNC_FL;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		log_debug(engine, "%s can't be made write-through: %m", dir);
+}
+
 /* Persistent reservations that survive power loss are files below the kernel's "dbroot"; it can
  * be moved only while no other tool has made anything yet. */
 static void place_reservations(struct lio_engine *l)
@@ -893,6 +916,7 @@ static void place_reservations(struct lio_engine *l)
 
 	if (mkdir(ours.s, 0700) < 0 && errno != EEXIST)
 		log_warn(engine, "%s can't be made: %m", ours.s);
+	write_through(ours.s);
 	/* With the newline: without it the kernel keeps the tail of what was there before. */
 	if (cfs_exists(&l->tree.cfs, "dbroot") &&
 	    cfs_write(&l->tree.cfs, "dbroot", cfs_path("%s\n", l->state_dir).s, &e) < 0)

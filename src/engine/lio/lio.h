@@ -11,7 +11,8 @@
  *	lio.c ─► tree.c (make the kernel like the model) ─► cfs.c (one directory descriptor)
  *	  │        └─► own.c (which targets are ours, on disk)
  *	  ├─► look.c (sessions, statistics) ─► facts.c (the kernel's texts; pure)
- *	  └─► drain.c (connections of a portal that has gone)
+ *	  ├─► drain.c (connections of a portal that has gone)
+ *	  └─► foreign.c (what others have made)
  *
  * Depends on: base, san, engine, libmnl.  Threads: one of its own does everything that touches
  * the kernel, so that a call that never comes back hangs nobody; see engine.h for the rest.

@@ -27,8 +27,6 @@ enum { RESERVATIONS_MAX = 256 << 10 };
 	"name, "                                                                              \
 	"or remove it there first"
 
-enum { FOREIGN_TOLD = 32 }; /* by name */
-
 struct attribute {
 	const char *path, *value;
 };
@@ -268,6 +266,23 @@ static struct cfs_path reservations_path(const struct tree *t, const char *naa)
 	return cfs_path("%s/aptpl_%s", t->pr_dir, serial_of(naa).s);
 }
 
+static void await(struct tree *t, const char *registration)
+{
+	struct facts_registration r;
+
+	if (!facts_registration(registration, &r))
+		return;
+	for (size_t i = 0; i < t->n_awaited; i++) {
+		const struct facts_registration *x = &t->awaited[i];
+
+		if (x->tpgt == r.tpgt && streq(x->target, r.target) &&
+		    streq(x->initiator, r.initiator))
+			return;
+	}
+	t->awaited = xrealloc(t->awaited, (t->n_awaited + 1) * sizeof(t->awaited[0]));
+	t->awaited[t->n_awaited++] = r;
+}
+
 /* The kernel writes them and leaves it to others to give them back; it takes them only while
  * nobody can reach the unit. */
 static void restore_reservations(struct tree *t, const struct san_unit *u)
@@ -283,6 +298,7 @@ static void restore_reservations(struct tree *t, const struct san_unit *u)
 	if (fd < 0 || read(fd, text, RESERVATIONS_MAX) <= 0)
 		return;
 	while (facts_next_registration(text, &at, one, sizeof(one))) {
+		await(t, one);
 		if (cfs_write(&t->cfs, to.s, one, &e) < 0)
 			log_warn(engine, "a persistent reservation of volume %s is lost: %s",
 				 u->naa, e.text);
@@ -412,8 +428,43 @@ static struct cfs_path holder_path(const char *portal)
 	return cfs_path("iscsi/" TREE_HOLDER "/tpgt_1/np/%s", portal);
 }
 
+/* A portal of another tool's target that keeps one on this port from listening: one on every
+ * address.  (On the same address the kernel lets targets share a portal.) */
+static bool others_hold(const struct tree *t, uint32_t port, uint8_t family, struct err *e)
+{
+	struct cfs_names auto_names targets = {0};
+
+	(void)!cfs_list(&t->cfs, "iscsi", CFS_DIRS, &targets, NULL);
+	for (size_t i = 0; i < targets.n; i++) {
+		struct cfs_path dir = cfs_path("iscsi/%s", targets.v[i]);
+		struct cfs_names auto_names tpgs = {0};
+
+		if (own_has(t->own, targets.v[i]))
+			continue;
+		(void)!cfs_list(&t->cfs, dir.s, CFS_DIRS, &tpgs, NULL);
+		for (size_t k = 0; k < tpgs.n; k++) {
+			static const char *const every[] = {"[::]:", "0.0.0.0:"}; /* also for v4 */
+
+			for (size_t a = 0; a < (family == 4 ? 2 : 1); a++) {
+				struct cfs_path np = cfs_path("%s/%s/np/%s%u", dir.s, tpgs.v[k],
+							      every[a], port);
+
+				if (!cfs_exists(&t->cfs, np.s))
+					continue;
+				(void)err_set(e, -EADDRINUSE,
+					      "target %s, which another tool has made in the kernel, "
+					      "listens on every address there (%s%u); give it "
+					      "addresses of its own with that tool, or use another port",
+					      targets.v[i], every[a], port);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* The kernel says EINVAL whatever the matter is: find out. */
-static int why_not(const char *portal, int code, struct err *e)
+static int why_not(const struct tree *t, const char *portal, int code, struct err *e)
 {
 	char address[SAN_ADDRESS_TEXT], port[8];
 	struct addrinfo *ai = NULL, hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
@@ -436,6 +487,8 @@ static int why_not(const char *portal, int code, struct err *e)
 	} else {
 		r = -EADDRNOTAVAIL;
 	}
+	if (r == -EADDRINUSE && others_hold(t, number, family, e))
+		return r;
 	if (r == -EADDRINUSE)
 		return err_set(e, r, "another process listens there");
 	if (r == -EADDRNOTAVAIL)
@@ -479,7 +532,7 @@ static int portal_give(struct tree *t, const struct san_state *s, const char *te
 		return r;
 	r = cfs_mkdir(&t->cfs, np.s, e);
 	if (r < 0)
-		return why_not(text, r, e);
+		return why_not(t, text, r, e);
 	mend(t, "portal %s was not listening", text);
 	return 0;
 }
@@ -491,7 +544,7 @@ enum san_listen tree_listen(const struct tree *t, const struct san_portal *p, st
 		return SAN_LISTEN_OFF;
 	if (cfs_exists(&t->cfs, holder_path(p->text->s).s))
 		return SAN_LISTENING;
-	switch (why_not(p->text->s, -EINVAL, why)) {
+	switch (why_not(t, p->text->s, -EINVAL, why)) {
 	case -EADDRINUSE:
 		return SAN_LISTEN_IN_USE;
 	case -EADDRNOTAVAIL:
@@ -739,16 +792,40 @@ static int acl_fill(struct tree *t, const struct want *w, const char *initiator,
 	return 0;
 }
 
+static int acl_make(struct tree *t, const struct want *w, const char *initiator, struct err *e)
+{
+	if (strchr(initiator, '/') || !*initiator || *initiator == '.')
+		return err_set(e, -EINVAL, "initiator %s can't be asked about", initiator);
+	return cfs_mkdir(&t->cfs, cfs_path("%s/acls/%s", w->path.s, initiator).s, e);
+}
+
 int tree_acl(struct tree *t, const struct san_state *s, const struct san_port *p,
 	     const char *initiator, struct err *e)
 {
 	struct want w = want_of(s, p->iqn->s, p->tpgt);
 
-	if (!w.port || strchr(initiator, '/') || !*initiator || *initiator == '.')
-		return err_set(e, -EINVAL, "initiator %s can't be asked about", initiator);
-	if (cfs_mkdir(&t->cfs, cfs_path("%s/acls/%s", w.path.s, initiator).s, e) < 0)
-		return e->code;
+	if (!w.port || acl_make(t, &w, initiator, e) < 0)
+		return w.port ? e->code : -ENOENT;
 	return acl_fill(t, &w, initiator, e);
+}
+
+/* They are there before anybody can log in, in whatever order initiators come back. */
+static void port_give_awaited(struct tree *t, const struct want *w)
+{
+	struct err e;
+
+	for (size_t i = 0; i < t->n_awaited;) {
+		const struct facts_registration *x = &t->awaited[i];
+
+		if (x->tpgt != w->port->tpgt || !streq(x->target, w->port->iqn->s)) {
+			i++;
+			continue;
+		}
+		if (acl_make(t, w, x->initiator, &e) < 0)
+			log_warn(engine, "persistent reservations of %s with port %s are lost: %s",
+				 x->initiator, w->port->name->s, e.text);
+		t->awaited[i] = t->awaited[--t->n_awaited];
+	}
 }
 
 static int port_give_luns(struct tree *t, const struct want *w, struct err *e)
@@ -807,7 +884,7 @@ static int port_give_portals(struct tree *t, const struct want *w, enum tree_car
 		/* One that listens nowhere says so itself. */
 		if (care == TREE_BEST && !cfs_exists(&t->cfs, holder_path(b->portal_text->s).s))
 			continue;
-		(void)why_not(b->portal_text->s, why.code, &why);
+		(void)why_not(t, b->portal_text->s, why.code, &why);
 		(void)err_in(&why, "portal %s", b->portal_text->s);
 		if (first == 0)
 			*e = why;
@@ -886,6 +963,7 @@ static int port_give(struct tree *t, const struct san_state *s, const struct sco
 	watch(t, cfs_path("%s/lun", w.path.s).s);
 	watch(t, cfs_path("%s/attrib", w.path.s).s);
 	watch(t, cfs_path("%s/param", w.path.s).s);
+	port_give_awaited(t, &w); /* the next step gives them all logical units */
 	if (port_give_attributes(t, &w, r == 0, e) < 0 || port_give_luns(t, &w, e) < 0 ||
 	    port_give_portals(t, &w, care, e) < 0)
 		return e->code;
@@ -1113,23 +1191,4 @@ int tree_clear(struct tree *t, struct err *e)
 			return e->code;
 	}
 	return 0;
-}
-
-void tree_tell_foreign(const struct tree *t)
-{
-	struct cfs_names auto_names all = {0};
-	size_t n = 0;
-
-	if (cfs_list(&t->cfs, "iscsi", CFS_DIRS, &all, NULL) < 0)
-		return;
-	for (size_t i = 0; i < all.n; i++) {
-		if (own_has(t->own, all.v[i]) || streq(all.v[i], "discovery_auth"))
-			continue;
-		if (n++ < FOREIGN_TOLD)
-			log_info(engine,
-				 "target %s in the kernel is another tool's; it stays as it is",
-				 all.v[i]);
-	}
-	if (n > FOREIGN_TOLD)
-		log_info(engine, "and %zu more that are other tools'", n - FOREIGN_TOLD);
 }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "engine/lio/cfs.h"
+#include "engine/lio/facts.h"
 #include "engine/lio/own.h"
 #include "san/san.h"
 
@@ -46,6 +47,10 @@ struct tree {
 	void *ctx;
 	/* While mending what another tool did (or what a crash left) every difference is logged. */
 	bool mending;
+	/* Whose persistent reservations have been given back: the kernel takes them up only when an ACL
+	 * is made for the initiator. */
+	struct facts_registration *awaited;
+	size_t n_awaited;
 	size_t mended;
 	uint64_t said[TREE_SAID], said_before[TREE_SAID]; /* hashes of these lines */
 	/* What should have gone and would not, the first of the last times with TREE_BEST. */
@@ -95,5 +100,3 @@ int tree_acl(struct tree *t, const struct san_state *s, const struct san_port *p
 
 /* Take everything of ours away. */
 int tree_clear(struct tree *t, struct err *e) MUST_CHECK;
-/* Into the log: the targets that others made. */
-void tree_tell_foreign(const struct tree *t);

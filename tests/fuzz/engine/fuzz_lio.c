@@ -26,8 +26,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (facts_next_name((const char *)data, size, &at, name))
 		n += strlen(name);
 	at = 0;
-	while (facts_next_registration(text, &at, registration, sizeof(registration)))
+	while (facts_next_registration(text, &at, registration, sizeof(registration))) {
+		struct facts_registration r;
+
 		n += strlen(registration);
+		if (facts_registration(registration, &r) && (!*r.initiator || !*r.target))
+			abort();
+	}
 	(void)facts_number(text);
 	/* Nothing is read twice. */
 	if (n > 8 * size + 64)

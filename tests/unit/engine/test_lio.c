@@ -26,6 +26,8 @@ struct watcher {
 		enum san_listen listen;
 	} portal[16];
 	uint64_t session;
+	size_t n_foreign;
+	char foreign[512]; /* name, serves, at, uses of each */
 };
 
 static void watch(void *ctx, const struct engine_event *ev)
@@ -46,6 +48,16 @@ static void watch(void *ctx, const struct engine_event *ev)
 		(void)snprintf(w->initiator, sizeof(w->initiator), "%s", ev->session.initiator);
 		(void)snprintf(w->isid, sizeof(w->isid), "%s", ev->session.isid);
 		w->session = ev->session.id;
+	} else if (ev->kind == ENGINE_FOREIGN) {
+		size_t n = 0;
+
+		w->n_foreign = ev->n_foreign;
+		w->foreign[0] = '\0';
+		for (size_t i = 0; i < ev->n_foreign && n < sizeof(w->foreign); i++)
+			n += (size_t)snprintf(w->foreign + n, sizeof(w->foreign) - n,
+					      "%s %d [%s] [%s]; ", ev->foreign[i].name,
+					      ev->foreign[i].serves, ev->foreign[i].at,
+					      ev->foreign[i].uses);
 	} else if (ev->kind == ENGINE_PORTAL) {
 		char text[80];
 		size_t i = 0;
@@ -526,6 +538,60 @@ TEST(a_target_of_that_name_that_others_made_is_not_taken_over)
 	rig_free(&r);
 }
 
+/* A file or a folder of somebody else's in the kernel. */
+static void others_make(const struct rig *r, const char *path, const char *text)
+{
+	auto_free char *full = rig_path(r, path);
+	FILE *f;
+
+	if (!text) {
+		CHECK_INT(mkdir(full, 0755), 0);
+		return;
+	}
+	f = fopen(full, "we");
+	CHECK(f != NULL && fputs(text, f) >= 0);
+	if (f)
+		(void)fclose(f);
+}
+
+TEST(what_others_have_made_is_told_when_it_changes)
+{
+	static const char *const dirs[] = {"core/fileio_9",
+					   "core/fileio_9/disk",
+					   "iscsi/foo",
+					   "iscsi/foo/tpgt_1",
+					   "iscsi/foo/tpgt_1/np",
+					   "iscsi/foo/tpgt_1/np/0.0.0.0:3277",
+					   "iscsi/foo/tpgt_1/lun",
+					   "iscsi/foo/tpgt_1/lun/lun_0"};
+	struct rig r = {0};
+	auto_free char *link = NULL;
+	unsigned told;
+
+	rig_new(&r, 0);
+	CHECK(seen(&r.w, ENGINE_FOREIGN, 1));
+	CHECK_INT(r.w.n_foreign, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		others_make(&r, dirs[i], NULL);
+	others_make(&r, "core/fileio_9/disk/enable", "1\n");
+	others_make(&r, "core/fileio_9/disk/info",
+		    "        TCM FILEIO ID: 0        File: /x/y  Size: 512  Mode: O_DSYNC\n");
+	others_make(&r, "iscsi/foo/tpgt_1/enable", "0\n");
+	link = rig_path(&r, "iscsi/foo/tpgt_1/lun/lun_0/abc");
+	CHECK_INT(symlink("../../../../../../target/core/fileio_9/disk", link), 0);
+	rig_replace(&r);
+	r.en->ops->refresh(r.en);
+	CHECK_STR(r.w.foreign, "fileio_9/disk 1 [/x/y] []; "
+			       "foo 0 [0.0.0.0:3277,1] [fileio_9/disk]; ");
+	told = r.w.count[ENGINE_FOREIGN];
+	(void)usleep(300000); /* six looks */
+	CHECK_INT(r.w.count[ENGINE_FOREIGN], told);
+	others_make(&r, "iscsi/foo/tpgt_1/enable", "1\n");
+	CHECK(seen(&r.w, ENGINE_FOREIGN, told + 1));
+	CHECK(strstr(r.w.foreign, "foo 1 [") != NULL);
+	rig_free(&r);
+}
+
 TEST(a_port_that_can_not_be_served_says_why_and_gets_well)
 {
 	struct rig r = {0};
@@ -699,15 +765,18 @@ TEST(reservations_that_survive_power_loss_are_given_back)
 	f = fopen(file, "w");
 	CHECK(f != NULL);
 	if (f) {
-		(void)fputs("PR_REG_START: 0\ninitiator_fabric=iSCSI\ninitiator_node=iqn.x:one\n"
-			    "PR_REG_END: 0\n",
-			    f);
+		(void)fprintf(f,
+			      "PR_REG_START: 0\ninitiator_fabric=iSCSI\ninitiator_node=iqn.x:one\n"
+			      "target_node=%s\ntpgt=1\nPR_REG_END: 0\n",
+			      r.a);
 		(void)fclose(f);
 	}
 	rig_engine(&r, 0);
 	rig_replace(&r);
 	says(&r, cfs_path("core/fileio_3260/%s/pr/res_aptpl_metadata", naa).s, text);
 	CHECK_STR(text, "initiator_fabric=iSCSI");
+	/* With an ACL and its logical unit the kernel takes it up. */
+	CHECK(there(&r, "iscsi/%s/tpgt_1/acls/iqn.x:one/lun_0/%s", r.a, naa));
 	/* The volume goes, and they with it. */
 	CHECK(access(file, F_OK) == 0);
 	rig_free(&r);

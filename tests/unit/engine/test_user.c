@@ -16,7 +16,7 @@
 struct watcher {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	unsigned count[ENGINE_UNIT + 1];
+	unsigned count[ENGINE_REST + 1];
 	char why[256], portal[64], initiator[64], naa[20];
 	struct san_connection connection;
 	struct san_seen_session session;

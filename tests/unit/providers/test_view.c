@@ -242,6 +242,11 @@ static void seen_session(struct box *b, uint64_t id, const char *initiator, cons
 /* All kinds of objects, several of each. */
 static void fill_box(struct box *b)
 {
+	static const struct san_seen_foreign theirs[] = {
+		{SAN_FOREIGN_TARGET, true, "iqn.2001-01.theirs:x",
+		 "192.0.2.1:3260,1\n[2001:db8::1]:3260,2", "iblock_0/a"},
+		{SAN_FOREIGN_STORE, false, "iblock_0/a", "/dev/x", ""},
+	};
 	struct san_changes ch = {0};
 	struct san_seen_session discovery = {.id = 99, .discovery = true, .iqn = "",
 					     .initiator = "iqn.2026-11.example:i:disc",
@@ -268,6 +273,25 @@ static void fill_box(struct box *b)
 	seen_session(b, 13, "iqn.2026-11.example:i:two", "00023D000001", "192.0.2.1:3260");
 	san_session_seen(b->state, &discovery, &ch);
 	box_apply(b, &ch);
+	san_foreign_seen(b->state, theirs, ARRAY_SIZE(theirs), &ch);
+	box_apply(b, &ch);
+}
+
+TEST(what_others_have_made_is_shown_and_hangs_on_nothing)
+{
+	AUTO(box) b = box_new();
+	const char *path = "MSISCSITARGET_ForeignElement.InstanceID="
+			   "\"smiscsi:foreign:iqn.2001-01.theirs:x\"";
+
+	fill_box(b);
+	CHECK_INT(box_count(b, VENDOR, "MSISCSITARGET_ForeignElement"), 2);
+	CHECK_STR(box_get(b, path, "Name"), "iqn.2001-01.theirs:x");
+	CHECK_STR(box_get(b, path, "Serves"), "1");
+	/* Nobody takes it for something to be configured. */
+	CHECK_INT(box_count(b, VENDOR, "CIM_SCSIProtocolController"), 2);
+	CHECK_INT(box_count(b, VENDOR, "CIM_LogicalElement"),
+		  box_count(b, VENDOR, "CIM_ManagedSystemElement") - 2 -
+			  box_count(b, VENDOR, "CIM_PhysicalElement"));
 }
 
 TEST(an_enumerated_instance_equals_GetInstance_of_its_path)
@@ -280,6 +304,22 @@ TEST(an_enumerated_instance_equals_GetInstance_of_its_path)
 		if (!full)
 			fill_box(b);
 	}
+}
+
+TEST(a_session_that_is_only_counted_says_no_more_than_that)
+{
+	AUTO(box) b = box_new();
+	const char *path = "MSISCSITARGET_iSCSISession.InstanceID=\"smiscsi:session:14\"";
+
+	fill_box(b);
+	seen_session(b, 14, "iqn.2026-11.example:i:two", "", "192.0.2.1:3260");
+	CHECK_STR(box_get(b, path, "EndPointName"), "iqn.2026-11.example:i:two,i,unknown");
+	CHECK_STR(box_get(b, path, "TSIH"), "NULL");
+	CHECK_STR(box_get(b, path, "MaxDataBurstLength"), "NULL");
+	CHECK_STR(box_get(b, path, "ImmediateData"), "NULL");
+	/* What one instance does not have is not what the one before had. */
+	for (size_t i = 0; i < b->mod.n_classes; i++)
+		check_class(b, &b->mod.classes[i]);
 }
 
 TEST(every_class_has_instances_in_a_full_box)

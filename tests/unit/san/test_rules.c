@@ -112,6 +112,56 @@ TEST(create_named_node)
 	box_done(&x);
 }
 
+TEST(names_that_others_have_in_the_kernel_are_taken)
+{
+	static const struct san_seen_foreign theirs[] = {
+		{SAN_FOREIGN_TARGET, true, "IQN.2026-11.x:Theirs", "192.0.2.1:3260,1", "fileio_0/a"},
+		{SAN_FOREIGN_STORE, true, "fileio_0/a", "/x", ""},
+	};
+	struct san_changes auto_changes ch = {0};
+	struct san_changes auto_changes again = {0};
+	struct san_changes auto_changes gone = {0};
+	struct san_created out;
+	char name[SAN_IQN_MAX + 1];
+	struct box x;
+
+	box_new(&x);
+	(void)snprintf(name, sizeof(name), "%s", san_node(x.s, box_node(&x, "free"))->iqn->s);
+	san_foreign_seen(x.s, theirs, 2, &ch);
+	CHECK_INT(ch.n, 2);
+	CHECK(!san_changes_are_durable(&ch));
+	box_apply(&x, &ch);
+	CHECK_INT(san_invariants(x.s, &x.e), 0);
+	CHECK_INT(san_count(x.s, SAN_FOREIGNS), 2);
+	san_foreign_seen(x.s, theirs, 2, &again);
+	CHECK_INT(again.n, 0);
+	CHECK_INT(san_create_named_node(
+			  x.s, &box_env,
+			  &(struct san_create_named_node_in){"iqn.2026-11.x:theirs", NULL}, &again,
+			  &out, &x.e),
+		  11);
+	CHECK(strstr(x.e.text, "another tool") != NULL);
+	CHECK_INT(again.n, 0);
+	/* What is made from an alias steps aside. */
+	{
+		struct san_changes auto_changes taken = {0};
+		auto_free char *other = xasprintf("%s2", name);
+		const struct san_seen_foreign now = {SAN_FOREIGN_TARGET, false, other, "", ""};
+		uint64_t id;
+
+		san_foreign_seen(x.s, &now, 1, &taken);
+		CHECK_INT(taken.n, 3);
+		box_apply(&x, &taken);
+		id = box_node(&x, "free2");
+		CHECK(!streq(san_node(x.s, id)->iqn->s, other));
+		CHECK(strncmp(san_node(x.s, id)->iqn->s, other, strlen(other)) == 0);
+	}
+	san_foreign_seen(x.s, NULL, 0, &gone);
+	box_apply(&x, &gone);
+	CHECK_INT(san_count(x.s, SAN_FOREIGNS), 0);
+	box_done(&x);
+}
+
 TEST(rename_node_and_group)
 {
 	struct box x;
