@@ -58,7 +58,27 @@ static bool session_find(const struct prov_ctx *c, const struct cim_value *keys,
 	       pv_set(c, PV_SESSION, pv_session(c, id), ret);
 }
 
-static void session_fill(const struct prov_ctx *c, const struct prov_obj *o, struct cim_instance *i)
+/* Of a session that the target has only counted none of this is known. */
+static void fill_agreed(const struct san_session *x, struct cim_instance *i)
+{
+	bool known = *x->isid != '\0';
+
+	i->v[SESSION(TSIH)] = known ? cim_u32(x->tsih) : cim_null(CIM_UINT32);
+	i->v[SESSION(InitialR2T)] = known ? cim_bool(x->InitialR2T) : cim_null(CIM_BOOLEAN);
+	i->v[SESSION(ImmediateData)] = known ? cim_bool(x->ImmediateData) : cim_null(CIM_BOOLEAN);
+	i->v[SESSION(MaxOutstandingR2T)] = known ? cim_u32(x->MaxOutstandingR2T) : cim_null(CIM_UINT32);
+	i->v[SESSION(MaxUnsolicitedFirstDataBurstLength)] = known ? cim_u32(x->FirstBurstLength) : cim_null(CIM_UINT32);
+	i->v[SESSION(MaxDataBurstLength)] = known ? cim_u32(x->MaxBurstLength) : cim_null(CIM_UINT32);
+	i->v[SESSION(DataSequenceInOrder)] = known ? cim_bool(x->DataSequenceInOrder) : cim_null(CIM_BOOLEAN);
+	i->v[SESSION(DataPDUInOrder)] = known ? cim_bool(x->DataPDUInOrder) : cim_null(CIM_BOOLEAN);
+	i->v[SESSION(ErrorRecoveryLevel)] = known ? cim_u32(x->ErrorRecoveryLevel) : cim_null(CIM_UINT32);
+	i->v[SESSION(MaxConnectionsPerSession)] = known ? cim_u32(x->MaxConnections) : cim_null(CIM_UINT32);
+	i->v[SESSION(DefaultTimeToWait)] = known ? cim_u32(x->DefaultTime2Wait) : cim_null(CIM_UINT32);
+	i->v[SESSION(DefaultTimeToRetain)] = known ? cim_u32(x->DefaultTime2Retain) : cim_null(CIM_UINT32);
+}
+
+static void session_fill(const struct prov_ctx *c, const struct prov_obj *o,
+			 struct cim_instance *i)
 {
 	const struct san_session *x = o->p;
 
@@ -68,19 +88,8 @@ static void session_fill(const struct prov_ctx *c, const struct prov_obj *o, str
 	i->v[SESSION(Directionality)] = cim_u16(2);
 	i->v[SESSION(AggregationBehavior)] = cim_u16(3);
 	i->v[SESSION(SessionType)] = cim_u16(3);
-	i->v[SESSION(TSIH)] = cim_u32(x->tsih);
 	i->v[SESSION(CurrentConnections)] = cim_u32(x->n_connections);
-	i->v[SESSION(InitialR2T)] = cim_bool(x->InitialR2T);
-	i->v[SESSION(ImmediateData)] = cim_bool(x->ImmediateData);
-	i->v[SESSION(MaxOutstandingR2T)] = cim_u32(x->MaxOutstandingR2T);
-	i->v[SESSION(MaxUnsolicitedFirstDataBurstLength)] = cim_u32(x->FirstBurstLength);
-	i->v[SESSION(MaxDataBurstLength)] = cim_u32(x->MaxBurstLength);
-	i->v[SESSION(DataSequenceInOrder)] = cim_bool(x->DataSequenceInOrder);
-	i->v[SESSION(DataPDUInOrder)] = cim_bool(x->DataPDUInOrder);
-	i->v[SESSION(ErrorRecoveryLevel)] = cim_u32(x->ErrorRecoveryLevel);
-	i->v[SESSION(MaxConnectionsPerSession)] = cim_u32(x->MaxConnections);
-	i->v[SESSION(DefaultTimeToWait)] = cim_u32(x->DefaultTime2Wait);
-	i->v[SESSION(DefaultTimeToRetain)] = cim_u32(x->DefaultTime2Retain);
+	fill_agreed(x, i);
 	PV_FARES(i, MSISCSITARGET_iSCSISession, pv_health(SAN_OK));
 	i->v[SESSION(EnabledState)] = cim_u16(2);
 	i->v[SESSION(RequestedState)] = cim_u16(12);
@@ -242,7 +251,7 @@ void pv_initiator_fill(const struct prov_ctx *c, const struct san_session *x,
 	i->v[PORT(ElementName)] = x->initiator_alias->len ? pv_str(x->initiator_alias)
 							  : pv_str(x->initiator_port);
 	i->v[PORT(Role)] = cim_u16(2);
-	i->v[PORT(Identifier)] = cim_str(x->isid);
+	i->v[PORT(Identifier)] = *x->isid ? cim_str(x->isid) : cim_null(CIM_STRING);
 	PV_FARES(i, MSISCSITARGET_iSCSIProtocolEndpoint, pv_health(SAN_OK));
 	i->v[PORT(EnabledState)] = cim_u16(2);
 	i->v[PORT(RequestedState)] = cim_u16(12);

@@ -226,6 +226,8 @@ class Connection:
         data = b""
         while True:
             p = self.recv()
+            if p.op == NOP_IN and p.ttt != NONE:  # a ping; who does not answer is logged out
+                self.send(self.bhs(NOP_OUT, lun=p.bhs[8:16], itt=NONE, w20=p.ttt, immediate=True))
             if p.itt != itt:
                 continue
             if p.op == DATA_IN:

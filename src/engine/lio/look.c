@@ -25,6 +25,9 @@ struct seen {
 	uint16_t tpgt;
 	int64_t since_us;
 	bool told, still;
+	bool shown;   /* by the kernel, in this round */
+	bool counted; /* never shown: all that is known is that it is there */
+	bool met;     /* connections that may be its were seen */
 	bool ended; /* its connection is gone, the kernel has only not put it away yet */
 	struct facts_session facts;
 	struct {
@@ -130,9 +133,48 @@ static bool claimed(const struct look *l, const char *peer)
 	return false;
 }
 
+/* Of a link-local address the kernel's target does not tell the interface. */
+static bool same_address(const char *told, const char *is)
+{
+	size_t n = strlen(told);
+
+	return streq(told, is) || (n && strncmp(told, "fe80:", 5) == 0 && !strchr(told, '%') &&
+				   strncmp(told, is, n) == 0 && is[n] == '%');
+}
+
+static bool from_address(const struct seen *x, const char *address)
+{
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		if (same_address(x->facts.connections[i].peer, address))
+			return true;
+	}
+	return false;
+}
+
+static bool all_known(const struct seen *x)
+{
+	for (size_t i = 0; i < x->facts.n_connections; i++) {
+		if (!x->connections[i].peer[0])
+			return false;
+	}
+	return true;
+}
+
+/* Is there another session with the same port and from the same address whose connections aren't
+ * known? */
+static bool has_rival(const struct look *l, const struct seen *x, const char *from)
+{
+	const struct seen *y = l->sessions;
+
+	while (y && (y == x || y->ended || all_known(y) || y->tpgt != x->tpgt ||
+		     !streq(y->iqn, x->iqn) || !from_address(y, from)))
+		y = y->next;
+	return y != NULL;
+}
+
 /* The ith connection of a session is one of those from its address that are nobody else's.  When
- * there are more of them than the session needs they may as well be of a session with another
- * target: then no one is taken, only the portal if it is the same for all. */
+ * there are more of them than the session needs they may as well be of another session: then
+ * no one is taken, only the portal if it is the same for all. */
 static void find_connection(const struct look *l, struct seen *x, size_t i,
 			    const struct socket_list *list)
 {
@@ -146,28 +188,20 @@ static void find_connection(const struct look *l, struct seen *x, size_t i,
 	for (size_t k = 0; k < list->n; k++) {
 		const struct socket_connection *c = &list->v[k];
 
-		if (!streq(c->peer_address, from) || claimed(l, c->peer))
+		if (!same_address(from, c->peer_address) || claimed(l, c->peer))
 			continue;
 		same = same && (!one || streq(one->local, c->local));
 		one = one ? one : c;
 		there++;
 	}
+	x->met = x->met || one;
 	if (one && same)
 		(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local), "%s",
 			       one->local);
-	if (!one || there > needed)
+	if (!one || there > needed || has_rival(l, x, from))
 		return;
 	(void)snprintf(x->connections[i].peer, sizeof(x->connections[i].peer), "%s", one->peer);
 	(void)snprintf(x->connections[i].local, sizeof(x->connections[i].local), "%s", one->local);
-}
-
-static bool all_known(const struct seen *x)
-{
-	for (size_t i = 0; i < x->facts.n_connections; i++) {
-		if (!x->connections[i].peer[0])
-			return false;
-	}
-	return true;
 }
 
 /* The TCP connections that a session uses, as far as they can be told. */
@@ -215,6 +249,9 @@ static void take_facts(struct seen *x, const struct facts_session *f)
 
 static uint32_t param(const struct look *l, const struct seen *x, const char *name)
 {
+	/* What stands there is another's. */
+	if (x->counted)
+		return 0;
 	return (uint32_t)number_at(l,
 				   cfs_path("iscsi/%s/tpgt_%u/acls/%s/param", x->iqn,
 					    (unsigned)x->tpgt, x->facts.initiator)
@@ -288,12 +325,11 @@ static void saw(struct look *l, const struct san_port *p, const struct facts_ses
 
 	for (x = l->sessions; x && x->id != id; x = x->next)
 		;
-	if (x && x->ended) {
-		x->still = true;
+	if (x)
+		x->still = x->shown = true;
+	if (x && x->ended)
 		return;
-	}
 	if (x && x->told && x->facts.n_connections == f->n_connections) {
-		x->still = true;
 		if (found_out(l, x))
 			tell_up(l, x);
 		return;
@@ -308,9 +344,154 @@ static void saw(struct look *l, const struct san_port *p, const struct facts_ses
 		l->sessions = x;
 	}
 	take_facts(x, f);
-	x->still = true;
+	x->still = x->shown = true;
 	find_connections(l, x);
 	tell_up(l, x);
+}
+
+/* ---- several sessions of one initiator with one port ---- */
+
+/* The session of the same initiator with the same port that the kernel shows. */
+static const struct seen *newest_of(const struct look *l, const struct seen *x)
+{
+	const struct seen *y = l->sessions;
+
+	while (y && (!y->shown || y->tpgt != x->tpgt || !streq(y->iqn, x->iqn) ||
+		     !streq(y->facts.initiator, x->facts.initiator)))
+		y = y->next;
+	return y;
+}
+
+static bool socket_lives(const struct seen *x);
+
+static bool is_of_port(const struct seen *x, const char *iqn, uint16_t tpgt)
+{
+	return x->tpgt == tpgt && streq(x->iqn, iqn);
+}
+
+/* Take one connection from an address out of the list; false when there is none. */
+static bool take_from(struct socket_list *list, const struct seen *x)
+{
+	for (size_t k = 0; k < list->n; k++) {
+		if (!from_address(x, list->v[k].peer_address))
+			continue;
+		list->v[k] = list->v[--list->n];
+		return true;
+	}
+	return false;
+}
+
+/* Connections to a port that no session that is shown has.  None when none is shown: those that are not
+ * always have one before them. */
+static void spare_sockets(const struct look *l, const char *iqn, uint16_t tpgt,
+			  struct socket_list *ret)
+{
+	struct seen probe = {.tpgt = tpgt};
+	bool any = false;
+	size_t n = 0;
+
+	*ret = (struct socket_list){0};
+	(void)snprintf(probe.iqn, sizeof(probe.iqn), "%s", iqn);
+	for (const struct seen *x = l->sessions; x && !any; x = x->next)
+		any = x->shown && is_of_port(x, iqn, tpgt);
+	if (!any || !port_sockets(l, &probe, ret))
+		return;
+	for (size_t k = 0; k < ret->n; k++) {
+		if (!claimed(l, ret->v[k].peer))
+			ret->v[n++] = ret->v[k];
+	}
+	ret->n = n;
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		if (x->shown && is_of_port(x, iqn, tpgt) && !x->ended && !all_known(x))
+			(void)take_from(ret, x);
+	}
+}
+
+/* Whose it is: if only one initiator is there, or at that address. */
+static const char *initiator_at(const struct look *l, const char *iqn, uint16_t tpgt,
+				const char *address)
+{
+	const char *all = NULL, *here = NULL;
+	bool one = true, one_here = true;
+
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		if (!x->shown || !is_of_port(x, iqn, tpgt))
+			continue;
+		one = one && (!all || streq(all, x->facts.initiator));
+		all = x->facts.initiator;
+		if (!from_address(x, address))
+			continue;
+		one_here = one_here && (!here || streq(here, x->facts.initiator));
+		here = x->facts.initiator;
+	}
+	return all && one ? all : here && one_here ? here : "";
+}
+
+/* One more that nothing else is known of. */
+static void add_counted(struct look *l, const char *iqn, uint16_t tpgt,
+			const struct socket_connection *c)
+{
+	struct seen *x = xcalloc(1, sizeof(*x));
+
+	(void)snprintf(x->iqn, sizeof(x->iqn), "%s", iqn);
+	x->tpgt = tpgt;
+	x->since_us = clock_wall_us();
+	x->counted = x->met = x->still = true;
+	(void)snprintf(x->facts.initiator, sizeof(x->facts.initiator), "%s",
+		       initiator_at(l, iqn, tpgt, c->peer_address));
+	x->facts.logged_in = true;
+	x->facts.n_connections = 1;
+	(void)snprintf(x->facts.connections[0].peer, sizeof(x->facts.connections[0].peer), "%s",
+		       c->peer_address);
+	(void)snprintf(x->connections[0].local, sizeof(x->connections[0].local), "%s", c->local);
+	for (uint64_t k = 1; k;) {
+		const struct seen *y = l->sessions;
+
+		x->facts.number = k++;
+		x->id = id_of(x->iqn, x->tpgt, &x->facts);
+		while (y && y->id != x->id)
+			y = y->next;
+		if (!y)
+			break;
+	}
+	x->next = l->sessions;
+	l->sessions = x;
+	tell_up(l, x);
+}
+
+/*
+ * The kernel shows an initiator's newest session with a port only.  One that was shown before is there
+ * as long as its connection is.  Of others it tells the number, of all ports of a target together;
+ * where there are connections for them, they are sessions that have not been shown yet.
+ */
+static void look_behind(struct look *l, const struct san_state *s, const struct san_node *n,
+			uint64_t before)
+{
+	uint64_t after = count_of(l, n->iqn->s), all = before < after ? before : after, sure = 0;
+	struct san_walk w;
+
+	for (struct seen *x = l->sessions; x; x = x->next) {
+		if (!streq(x->iqn, n->iqn->s))
+			continue;
+		if (!x->still && !x->counted && !x->ended && all_known(x) && newest_of(l, x))
+			x->still = socket_lives(x);
+		sure += x->still;
+	}
+	for (const struct san_port *p = san_first_of(&w, s, SAN_PORTS_OF_NODE, n->obj.id);
+	     p && all > sure; p = san_next(&w)) {
+		struct socket_list auto_sockets spare = {0};
+
+		spare_sockets(l, n->iqn->s, p->tpgt, &spare);
+		for (struct seen *x = l->sessions; x && all > sure; x = x->next) {
+			if (x->still || x->ended || !is_of_port(x, n->iqn->s, p->tpgt) ||
+			    all_known(x) || !take_from(&spare, x))
+				continue;
+			x->still = true;
+			sure++;
+		}
+		for (size_t k = 0; k < spare.n && all > sure; k++, sure++)
+			add_counted(l, n->iqn->s, p->tpgt, &spare.v[k]);
+	}
 }
 
 /* ---- looking ---- */
@@ -388,15 +569,47 @@ static bool lives(const char *local, const char *peer)
 	return false;
 }
 
+static bool socket_lives(const struct seen *x)
+{
+	bool alive = x->facts.n_connections == 0;
+
+	for (size_t i = 0; i < x->facts.n_connections && !alive; i++)
+		alive = lives(x->connections[i].local, x->connections[i].peer);
+	return alive;
+}
+
+/* Is there a connection left that can be one of x's, which is not known? */
+static bool may_live(const struct look *l, const struct seen *x)
+{
+	struct cfs_names auto_names nps = {0};
+	char address[SAN_ADDRESS_TEXT];
+	uint32_t listed = 0, port;
+	uint8_t family;
+
+	if (!x->met ||
+	    cfs_list(&l->tree->cfs, "iscsi/" TREE_HOLDER "/tpgt_1/np", CFS_DIRS, &nps, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < nps.n; i++) {
+		struct socket_list auto_sockets list = {0};
+
+		if (!san_portal_parse(nps.v[i], address, &family, &port) || port == listed)
+			continue;
+		listed = port;
+		if (socket_list((uint16_t)port, &list, NULL) < 0)
+			return true;
+		for (size_t k = 0; k < list.n; k++) {
+			if (from_address(x, list.v[k].peer_address) && !claimed(l, list.v[k].peer))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* After a logout the kernel shows a session for a moment longer; its connection is gone. */
 static void bury(struct look *l)
 {
 	for (struct seen *x = l->sessions; x; x = x->next) {
-		bool alive = x->ended || x->facts.n_connections == 0;
-
-		for (size_t i = 0; i < x->facts.n_connections && !alive; i++)
-			alive = lives(x->connections[i].local, x->connections[i].peer);
-		if (alive)
+		if (x->ended || (!all_known(x) ? may_live(l, x) : socket_lives(x)))
 			continue;
 		tell_down(l, x);
 		x->ended = true;
@@ -423,14 +636,16 @@ void look_round(struct look *l, const struct san_state *s)
 	struct san_walk wn, wp;
 
 	for (struct seen *x = l->sessions; x; x = x->next)
-		x->still = false;
+		x->still = x->shown = false;
 	for (const struct san_node *n = san_first(&wn, s, SAN_NODES); n; n = san_next(&wn)) {
-		if (!own_has(l->tree->own, n->iqn->s) ||
-		    (count_of(l, n->iqn->s) == 0 && count_seen(l, n->iqn->s, true) == 0))
+		uint64_t count = own_has(l->tree->own, n->iqn->s) ? count_of(l, n->iqn->s) : 0;
+
+		if (count == 0 && count_seen(l, n->iqn->s, true) == 0)
 			continue;
 		for (const struct san_port *p = san_first_of(&wp, s, SAN_PORTS_OF_NODE, n->obj.id);
 		     p; p = san_next(&wp))
 			look_port(l, s, p, saw);
+		look_behind(l, s, n, count);
 	}
 	for (struct seen **at = &l->sessions; *at;) {
 		struct seen *x = *at;
@@ -476,15 +691,6 @@ bool look_has_session(struct look *l, const struct san_state *s, const char *iqn
 
 /* ---- ending ---- */
 
-static bool from_address(const struct seen *x, const char *address)
-{
-	for (size_t i = 0; i < x->facts.n_connections; i++) {
-		if (streq(x->facts.connections[i].peer, address))
-			return true;
-	}
-	return false;
-}
-
 enum look_who look_whose(const struct look *l, const char *iqn, uint16_t tpgt, const char *peer,
 			 const char *peer_address)
 {
@@ -514,7 +720,7 @@ void look_end(struct look *l, const char *iqn, uint16_t tpgt, const char *peer_a
 		char is[32];
 		struct err e;
 
-		if (x->tpgt != tpgt || !streq(x->iqn, iqn) ||
+		if (x->tpgt != tpgt || !streq(x->iqn, iqn) || !x->shown ||
 		    (peer_address && !from_address(x, peer_address)))
 			continue;
 		/* Being given another queue depth makes the kernel end the initiator's sessions,
@@ -611,6 +817,9 @@ void look_stats(struct look *l, const struct san_state *s, struct engine_stats *
 		if (own_has(l->tree->own, n->iqn->s))
 			node_stats(l, n->iqn->s, &ret->nodes[ret->n_nodes++]);
 	}
-	for (const struct seen *x = l->sessions; x; x = x->next)
-		session_stats(l, x, &ret->sessions[ret->n_sessions++]);
+	/* The kernel has one set of counters an initiator and port: its newest session's. */
+	for (const struct seen *x = l->sessions; x; x = x->next) {
+		if (x->shown)
+			session_stats(l, x, &ret->sessions[ret->n_sessions++]);
+	}
 }

@@ -5,7 +5,7 @@
  * The kernel tells of a session only below its initiator's ACL.  For an initiator that has come
  * in without one it is made (the kernel turns its own, dynamic one into it; the session goes
  * on) and is given every logical unit.  Of several sessions of one initiator with one port the
- * kernel shows the newest.
+ * kernel shows the newest; the others are known from before, or counted.
  *
  * Depends on: base, san, engine, tree, facts, sockets.  Threads: one owner.
  */
