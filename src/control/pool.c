@@ -16,6 +16,7 @@
 
 struct pool {
 	int dir;
+	bool named; /* its own name is on the disk */
 };
 
 struct name {
@@ -37,15 +38,6 @@ int pool_open(const char *state_dir, struct pool **ret, struct err *e)
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "make %s", path);
-	/* Its name has to be on the disk before anything in it is promised. */
-	fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0) {
-		(void)err_sys(e, "sync the state folder %s", state_dir);
-		if (fd >= 0)
-			(void)close(fd);
-		return e->code;
-	}
-	(void)close(fd);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
@@ -79,11 +71,25 @@ static int claim_device(const struct san_unit *u, struct err *e)
 	return 0;
 }
 
+/* Before anything in it is promised; who made it may have died before that. */
+static int sync_name(struct pool *p, struct err *e)
+{
+	auto_fd int fd = p->named ? -1 : openat(p->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (!p->named && (fd < 0 || fsync(fd) < 0))
+		return err_sys(e, "sync the state folder");
+	p->named = true;
+	return 0;
+}
+
 static int make_file(struct pool *p, const struct san_unit *u, struct err *e)
 {
 	struct name n = name_of(u->naa, ENGINE_UNIT_SUFFIX);
-	auto_fd int fd = openat(p->dir, n.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	auto_fd int fd = -1;
 
+	if (sync_name(p, e) < 0)
+		return e ? e->code : -EIO;
+	fd = openat(p->dir, n.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "make the file of volume %s", u->naa);
 	if (ftruncate(fd, (off_t)u->size) < 0 || fsync(fd) < 0 || fsync(p->dir) < 0) {

@@ -32,7 +32,7 @@ struct http_local {
 	char *target;
 	struct buf head;
 	struct http_reply reply;
-	char in[RECEIVE_BYTES];
+	char *in; /* RECEIVE_BYTES */
 };
 
 /* "Authorization: Basic ...\r\n", or nothing. */
@@ -68,6 +68,7 @@ int http_local_new(const struct http_client_config *cfg, struct http_local **ret
 	(void)snprintf(c->addr.sun_path, sizeof(c->addr.sun_path), "%s", cfg->unix_path);
 	c->connect_ms = cfg->connect_ms ? cfg->connect_ms : CONNECT_MS;
 	c->fd = -1;
+	c->in = xmalloc(RECEIVE_BYTES);
 	c->head = buf_of(HEAD_MAX);
 	c->target = xstrdup(path ? path : "/");
 	c->same = xasprintf("Host: %.*s\r\nUser-Agent: smiscsi/" SMISCSI_VERSION "\r\n%s",
@@ -91,6 +92,7 @@ void http_local_free(struct http_local *c)
 	buf_done(&c->head);
 	free(c->same);
 	free(c->target);
+	free(c->in);
 	free(c);
 }
 
@@ -217,7 +219,7 @@ static int receive(struct http_local *c, const struct http_call *call, uint64_t 
 		/* also for a server that never lets us wait */
 		if (call->abandon && atomic_load(call->abandon))
 			return err_set(e, -ECANCELED, "given up");
-		n = recv(c->fd, c->in, sizeof(c->in), 0);
+		n = recv(c->fd, c->in, RECEIVE_BYTES, 0);
 		if (n > 0)
 			r = http_reply_feed(&c->reply, c->in, (size_t)n, e);
 		else if (n == 0)

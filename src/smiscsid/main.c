@@ -38,7 +38,8 @@ static const struct cim_namespace *const namespaces[] = {
 /* Everything that lives as long as the process, in the order in which it is made. */
 struct daemon {
 	struct options options;
-	char *state, *socket, *users_path, *urls[2 * OPTIONS_MAX_LIST];
+	bool made_state;
+	char *state, *socket, *users_path, **urls;
 	size_t n_urls;
 	char host[256];
 	struct cert cert;
@@ -131,9 +132,8 @@ static int prepare_state(struct daemon *d, struct err *e)
 		(void)mkdir(parent, 0755);
 		*p = '/';
 	}
-	if (mkdir(dir, 0700) == 0)
-		sync_parent(dir);
-	else if (errno != EEXIST)
+	d->made_state = mkdir(dir, 0700) == 0;
+	if (!d->made_state && errno != EEXIST)
 		return err_sys(e, "cannot make the state folder %s", dir);
 	f = fopen(probe, "we");
 	if (!f)
@@ -417,6 +417,7 @@ static int start(struct daemon *d, struct err *e)
 	}
 	if (gethostname(d->host, sizeof(d->host) - 1) < 0 || !d->host[0])
 		(void)snprintf(d->host, sizeof(d->host), "localhost");
+	d->urls = xcalloc(d->options.http.n + d->options.https.n, sizeof(*d->urls));
 	add_urls(d, "http", &d->options.http);
 	add_urls(d, "https", &d->options.https);
 	r = prepare_state(d, e);
@@ -438,6 +439,9 @@ static int start(struct daemon *d, struct err *e)
 		r = control_wait_ready(d->control, READY_MS, e);
 	if (r < 0)
 		return r;
+	/* Before anything is promised, and after the syncs that have taken the name along. */
+	if (d->made_state)
+		sync_parent(d->options.state);
 	machine_read(NULL, &d->machine);
 	d->shown = (struct providers_server){
 		.manufacturer = *d->machine.manufacturer ? d->machine.manufacturer : NULL,
@@ -496,6 +500,7 @@ static void stop(struct daemon *d, bool keep)
 	free(d->client_ca_pem);
 	for (size_t i = 0; i < d->n_urls; i++)
 		free(d->urls[i]);
+	free(d->urls);
 	free(d->state);
 	free(d->socket);
 	free(d->users_path);

@@ -494,7 +494,7 @@ static int upgrade(struct store *st, struct err *e)
 	return r;
 }
 
-static int prepare_all(struct store *st, struct err *e)
+static int prepare(struct store *st, struct err *e)
 {
 	int r = db_prepare(st->db, "BEGIN IMMEDIATE", &st->begin, e);
 
@@ -502,23 +502,28 @@ static int prepare_all(struct store *st, struct err *e)
 		r = db_prepare(st->db, "COMMIT", &st->commit, e);
 	if (r == 0)
 		r = db_prepare(st->db, "UPDATE meta SET generation=?, next_id=?", &st->meta, e);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(tables); i++) {
-		const struct table *t = &tables[i];
-		auto_free char *put = xasprintf("INSERT OR REPLACE INTO %s(id,%s) VALUES(?,%s)",
-						t->name, t->columns, t->marks);
-		auto_free char *del = xasprintf("DELETE FROM %s WHERE id=?", t->name);
-
-		r = db_prepare(st->db, put, &st->put[t->kind], e);
-		if (r == 0)
-			r = db_prepare(st->db, del, &st->del[t->kind], e);
-	}
 	return r;
+}
+
+/* Made at the first use: a start needs few of them. */
+static sqlite3_stmt *statement(struct store *st, const struct table *t, bool put, struct err *e)
+{
+	sqlite3_stmt **q = put ? &st->put[t->kind] : &st->del[t->kind];
+	auto_free char *sql = NULL;
+
+	if (*q)
+		return *q;
+	sql = put ? xasprintf("INSERT OR REPLACE INTO %s(id,%s) VALUES(?,%s)", t->name, t->columns,
+			      t->marks)
+		  : xasprintf("DELETE FROM %s WHERE id=?", t->name);
+	return db_prepare(st->db, sql, q, e) < 0 ? NULL : *q;
 }
 
 int store_open(const char *dir, struct store **ret, struct err *e)
 {
 	auto_free char *path = xasprintf("%s/smiscsi.db", dir);
 	AUTO(store) st = xcalloc(1, sizeof(*st));
+	bool made = false;
 	int r;
 
 	st->lock = st->dir = -1;
@@ -529,6 +534,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 		r = make_database(st, path, e);
 		if (r < 0)
 			return r;
+		made = true;
 	}
 	if (sqlite3_open_v2(path, &st->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK)
@@ -537,7 +543,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	/* Exclusive: nobody else writes here, and no shared-memory file is needed, if it is said
 	 * before the first look. */
 	r = db_exec(st->db, "PRAGMA locking_mode=EXCLUSIVE", e, "open the database");
-	if (r == 0)
+	if (r == 0 && !made)
 		r = check_database(st, path, e);
 	if (r < 0)
 		return r;
@@ -546,7 +552,7 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 	if (r == 0)
 		r = upgrade(st, e);
 	if (r == 0)
-		r = prepare_all(st, e);
+		r = prepare(st, e);
 	if (r < 0)
 		return err_in(e, "%s", path);
 	*ret = take(st);
@@ -674,7 +680,9 @@ static int write_change(struct store *st, const struct san_change *c, struct err
 
 	if (!t || !san_change_is_durable(c))
 		return 0;
-	q = c->now ? st->put[c->kind] : st->del[c->kind];
+	q = statement(st, t, c->now, e);
+	if (!q)
+		return -EIO;
 	(void)sqlite3_bind_int64(q, 1, (sqlite3_int64)(c->now ? c->now : c->old)->id);
 	if (c->now)
 		t->put(q, 2, c->now);
