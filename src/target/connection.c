@@ -502,6 +502,7 @@ static void connection_free(struct connection *c)
 {
 	struct target *t = c->worker->target;
 
+	connection_forget_dirty(c); /* when the process ends, this is not the end of a round */
 	while (c->tx_head) {
 		struct tx *x = c->tx_head;
 

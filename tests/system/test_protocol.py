@@ -486,4 +486,26 @@ def pings_logouts_and_questions():
     check(c.closed())
 
 
+# ---- the end ----
+
+@test
+def the_end_in_the_midst_of_everything_is_clean():
+    for i in range(6):
+        t = Target()
+        iqn, a, n = simple(t)
+        some = [Connection(a, n, isid=b"\x80%05d" % k).login(iqn) for k in range(12)]
+        for c in some:
+            c.test_unit_ready()
+        t.process.terminate()
+        for k in range(40):
+            for c in some:
+                try:
+                    c.command(cdb10(READ, 0, 64), read=32768)
+                except OSError:
+                    pass
+            if k == 3 + i:
+                t.process.terminate()  # now, without waiting for anybody
+        check(t.process.wait(20), 0, t.text()[-3000:])
+
+
 main()
