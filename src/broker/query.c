@@ -62,8 +62,8 @@ struct query_node {
 	struct query_node *child, *next; /* AND, OR: a list of them; NOT: one */
 	struct chain chain;
 	union {
-		struct chain right; /* TWO */
-		struct lit lit;     /* COMPARE, ISA */
+		struct chain right;     /* TWO */
+		struct lit lit;         /* COMPARE, ISA */
 		struct pattern pattern; /* LIKE */
 	};
 };
@@ -162,7 +162,9 @@ static const char *string_end(const struct parser *p)
 	for (const char *s = p->at + 1; s < p->end; s++) {
 		if (*s == quote && (s + 1 == p->end || s[1] != quote))
 			return s + 1;
-		s += s + 1 < p->end && (*s == quote || (*s == '\\' && (s[1] == quote || s[1] == '\\')));
+		/* two of them are one character */
+		s += s + 1 < p->end &&
+		     (*s == quote || (*s == '\\' && (s[1] == quote || s[1] == '\\')));
 	}
 	return NULL;
 }

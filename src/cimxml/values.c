@@ -65,7 +65,8 @@ static void key_value(struct values *v, struct writer *w, const struct cim_value
 	writer_str(w, how);
 	if (v->typed) {
 		writer_lit(w, "\" TYPE=\"");
-		writer_str(w, k->type == CIM_UNTYPED ? type : cim_type_name((enum cim_type)k->type));
+		writer_str(w,
+			   k->type == CIM_UNTYPED ? type : cim_type_name((enum cim_type)k->type));
 	}
 	writer_lit(w, "\">");
 	if (k->kind == CIM_V_SCALAR)

@@ -106,53 +106,29 @@ static bool smi_s_of_autonomous(const struct prov_ctx *c, const struct prov_obj 
 	       set_profile(c, &profiles[SMI_S], ret);
 }
 
-static bool system_of_array(const struct prov_ctx *c, const struct prov_obj *from,
-			    struct pv_pos *pos, struct prov_obj *ret)
+static bool to_manager(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
+		       struct pv_pos *pos, struct prov_obj *ret)
 {
-	return from->p == &profiles[ARRAY] && pv_to_system(c, from, pos, ret);
+	return pv_host_as(c, PV_OBJECT_MANAGER, pos, ret);
 }
 
-static bool array_of_system(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
-			    struct pv_pos *pos, struct prov_obj *ret)
-{
-	return !pos->phase++ && set_profile(c, &profiles[ARRAY], ret);
-}
-
-static bool manager_of_server(const struct prov_ctx *c, const struct prov_obj *from,
-			      struct pv_pos *pos, struct prov_obj *ret)
-{
-	return from->p == &profiles[SERVER] && pv_host_as(c, PV_OBJECT_MANAGER, pos, ret);
-}
-
-static bool server_of_manager(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
-			      struct pv_pos *pos, struct prov_obj *ret)
-{
-	return !pos->phase++ && set_profile(c, &profiles[SERVER], ret);
-}
-
-static bool caps_of_target_ports(const struct prov_ctx *c, const struct prov_obj *from,
-				 struct pv_pos *pos, struct prov_obj *ret)
-{
-	return from->p == &profiles[ISCSI_TARGET_PORTS] && pv_to_iscsi_caps(c, from, pos, ret);
-}
-
-static bool target_ports_of_caps(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
-				 struct pv_pos *pos, struct prov_obj *ret)
-{
-	return !pos->phase++ && set_profile(c, &profiles[ISCSI_TARGET_PORTS], ret);
-}
-
-static bool pools_of_block_services(const struct prov_ctx *c, const struct prov_obj *from,
-				    struct pv_pos *pos, struct prov_obj *ret)
-{
-	return from->p == &profiles[BLOCK_SERVICES] && pv_list_pools(c, from, pos, ret);
-}
-
-static bool block_services_of_pool(const struct prov_ctx *c, const struct prov_obj *from UNUSED,
-				   struct pv_pos *pos, struct prov_obj *ret)
-{
-	return !pos->phase++ && set_profile(c, &profiles[BLOCK_SERVICES], ret);
-}
+/* The steps from a profile to its central instances, which list gives from anything, and back. */
+#define CENTRAL(what, profile, list)                                                              \
+	static bool what##_of_profile(const struct prov_ctx *c, const struct prov_obj *from,      \
+				      struct pv_pos *pos, struct prov_obj *ret)                   \
+	{                                                                                         \
+		return from->p == &profiles[profile] && list(c, from, pos, ret);                  \
+	}                                                                                         \
+	static bool profile_of_##what(const struct prov_ctx *c,                                   \
+				      const struct prov_obj *from UNUSED, struct pv_pos *pos,     \
+				      struct prov_obj *ret)                                       \
+	{                                                                                         \
+		return !pos->phase++ && set_profile(c, &profiles[profile], ret);                  \
+	}
+CENTRAL(system, ARRAY, pv_to_system)
+CENTRAL(manager, SERVER, to_manager)
+CENTRAL(caps, ISCSI_TARGET_PORTS, pv_to_iscsi_caps)
+CENTRAL(pool, BLOCK_SERVICES, pv_list_pools)
 
 /* The host is in another namespace than the profiles: the same links are in both, so that they
  * can be followed from either end. */
@@ -162,14 +138,14 @@ static bool block_services_of_pool(const struct prov_ctx *c, const struct prov_o
 		{                                                                                 \
 			{{PV_PROFILE, PV_PROFILE}, autonomous_of_smi_s, smi_s_of_autonomous,      \
 			 list_profiles, 0},                                                       \
-			{{PV_PROFILE, PV_SYSTEM}, system_of_array, array_of_system,               \
+			{{PV_PROFILE, PV_SYSTEM}, system_of_profile, profile_of_system,           \
 			 list_profiles, 0},                                                       \
-			{{PV_PROFILE, PV_OBJECT_MANAGER}, manager_of_server, server_of_manager,   \
+			{{PV_PROFILE, PV_OBJECT_MANAGER}, manager_of_profile, profile_of_manager, \
 			 list_profiles, 0},                                                       \
-			{{PV_SUBPROFILE, PV_ISCSI_CAPS}, caps_of_target_ports,                    \
-			 target_ports_of_caps, list_components, 0},                               \
-			{{PV_SUBPROFILE, PV_POOL}, pools_of_block_services,                       \
-			 block_services_of_pool, list_components, 0},                             \
+			{{PV_SUBPROFILE, PV_ISCSI_CAPS}, caps_of_profile, profile_of_caps,        \
+			 list_components, 0},                                                     \
+			{{PV_SUBPROFILE, PV_POOL}, pool_of_profile, profile_of_pool,              \
+			 list_components, 0},                                                     \
 		}                                                                                 \
 	}
 static const struct pv_legs conforms = CONFORMS(PV_CONFORMS);

@@ -151,7 +151,8 @@ static void mechanism_fill(const struct prov_ctx *c, const struct prov_obj *o,
 			   struct cim_instance *i)
 {
 	/* Basic Read and Write, Instance Manipulation, Association Traversal, Query Execution */
-	static const struct cim_value does[] = {PV_U16(2), PV_U16(3), PV_U16(5), PV_U16(6), PV_U16(7)},
+	static const struct cim_value does[] = {PV_U16(2), PV_U16(3), PV_U16(5), PV_U16(6),
+						PV_U16(7)},
 				      basic[] = {PV_U16(3), PV_U16(1)}, none[] = {PV_U16(2)},
 				      words[] = {TEXT("Basic"), TEXT("TLS client certificate")};
 	const struct providers_server *server = pv_server_of(c);

@@ -286,8 +286,8 @@ static bool encode_more(struct call *c, struct buf *out, size_t enough)
 		if (!c->has_item) {
 			enum broker_step s = broker_step(c->op, &c->item);
 
-			/* It is others' turn: so much goes out, and more is asked for later.  Between
-			 * elements a blank says nothing. */
+			/* It is others' turn: so much goes out, and more is asked for later.
+			 * Between elements a blank says nothing. */
 			if (s == BROKER_WORKING)
 				return buf_addc(out, '\n');
 			c->has_item = s == BROKER_ITEM;
