@@ -581,7 +581,7 @@ enum broker_step broker_step(struct broker_op *op, struct broker_item *ret)
 	struct listing *l = listing_of(op);
 	bool got;
 
-	if (l)
+	if (l && l->filter) /* without one the first object will do */
 		l->until_ns = clock_mono_ns() + op->b->c.limits.turn_ns;
 	got = broker_next(op, ret);
 	if (l)
