@@ -3,11 +3,12 @@
 # usage: run.sh BUILD-DIR: start the server on its embedded default, make a small demonstration once,
 # print how to talk to it, stay until Ctrl-C or SIGTERM.
 set -eu
-# Another place for it: SMISCSI_STATE, SMISCSI_HTTP, SMISCSI_PORTAL.
+# Another place for it: SMISCSI_STATE, SMISCSI_HTTP, SMISCSI_PORTAL; SMISCSI_ENGINE as --engine.
 build=$(cd "$1" && pwd)
 state=${SMISCSI_STATE:-$build/state}
 http=${SMISCSI_HTTP:-127.0.0.1:5988}
 portal=${SMISCSI_PORTAL:-127.0.0.1:3260}
+engine=${SMISCSI_ENGINE:-user}
 iscsi=MSISCSITARGET
 
 fifo=$(mktemp -u)
@@ -15,7 +16,7 @@ mkfifo -m 600 "$fifo"
 exec 3<>"$fifo"
 rm -f "$fifo"
 
-"$build/smiscsid" --state "$state" --http $http --no-auth --portal $portal --foreground >&3 2>"$state.log" &
+"$build/smiscsid" --state "$state" --http $http --no-auth --portal $portal --engine "$engine" --foreground >&3 2>"$state.log" &
 pid=$!
 stop() {
 	trap - INT TERM EXIT
@@ -26,11 +27,13 @@ trap 'stop; exit 0' INT TERM
 trap stop EXIT
 
 # The first line on stdout is the ready line; when smiscsid ends before, its stderr says why.
-ready=
-while kill -0 "$pid" 2>/dev/null; do
-	if read -r -t 1 ready <&3 2>/dev/null; then break; fi
+ready= whole=
+while [ -z "$whole" ] && kill -0 "$pid" 2>/dev/null; do
+	# a line that comes slowly is given in parts
+	if read -r -t 1 part <&3 2>/dev/null; then whole=1; fi
+	ready=$ready$part
 done
-if [ -z "$ready" ]; then
+if [ -z "$whole" ]; then
 	trap - INT TERM EXIT
 	wait "$pid" && code=0 || code=$?
 	cat "$state.log" >&2

@@ -13,6 +13,8 @@ usage: vm.py check               is all there?  exit 0, or 77 and a sentence on 
                    is started again on a new one; SMISCSI_VM_BOOT counts them from 1
   --without NAME   leave out a kernel module (several times)
   --lazy           have the target's modules to be loaded, but not loaded
+  --systemd FILE   systemd is the first process and COMMAND a service of it, started beside those of
+                   multi-user.target.  FILE, a shell script, runs before: it may install units
   --memory MIB     (1024)
   --cpus N         (1: under emulation a second one costs more than it brings on a busy machine)
   --console        the kernel's console on stderr while it runs; else only when the machine broke
@@ -91,6 +93,44 @@ exitcode=/dev/vport0p2
 n=0
 while [ ! -c $exitcode ] && [ $n -lt 100 ]; do n=$((n + 1)); usleep 20000; done
 cp /run.sh $r/run/command.sh
+if [ -f /systemd.sh ]; then
+	# switch_root empties this file system, and systemd mounts for itself what it wants
+	umount "$r/lib/modules/$(uname -r)" $r/sys/kernel/config 2>/dev/null
+	umount /sys/kernel/config 2>/dev/null
+	cp -r "/lib/modules/$(uname -r)" $r/lib/modules/
+	# nothing of this machine's own services
+	rm -rf $r/etc/systemd/system/*.wants $r/.dockerenv
+	: >$r/etc/fstab
+	echo 0123456789abcdef0123456789abcdef >$r/etc/machine-id # else it is a first boot, with presets
+	for unit in getty.target systemd-logind.service systemd-udevd.service systemd-udev-trigger.service \
+		systemd-udevd-control.socket systemd-udevd-kernel.socket dbus.service dbus.socket \
+		systemd-firstboot.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount; do
+		ln -sf /dev/null $r/etc/systemd/system/$unit
+	done
+	cat >$r/etc/systemd/system/smiscsi-vm.service <<-END
+	[Unit]
+	Description=the command that this machine was started for
+	[Service]
+	ExecStart=/bin/sh /run/whole.sh
+	TimeoutStartSec=infinity
+	END
+	mkdir -p $r/etc/systemd/system/multi-user.target.wants
+	ln -s ../smiscsi-vm.service $r/etc/systemd/system/multi-user.target.wants/
+	cat >$r/run/whole.sh <<-END
+	/bin/sh /run/command.sh </dev/null >$out 2>&1
+	code=\$?
+	[ \$code = 75 ] || { umount /persist 2>/dev/null; sync; }
+	echo "exit \$code" >$exitcode
+	echo o >/proc/sysrq-trigger
+	END
+	cp /systemd.sh $r/run/systemd.sh
+	if chroot $r /bin/sh /run/systemd.sh </dev/null >$out 2>&1; then
+		exec switch_root $r /lib/systemd/systemd --log-target=console --show-status=0 --unit=multi-user.target
+	fi
+	echo "exit 126" >$exitcode
+	echo o >/proc/sysrq-trigger
+	sleep 60
+fi
 chroot $r /bin/sh /run/command.sh </dev/null >$out 2>&1
 code=$?
 [ $code = 75 ] || { umount /persist $r/persist 2>/dev/null; sync; }
@@ -310,6 +350,9 @@ def boot(args, command, number, work):
     kernel, initrd = prepare()
     out = [m for m in BOOT + ([] if args.lazy else TARGET) if m not in args.without]
     extra = [("modules.boot", 0o100644, " ".join(out).encode())]
+    if args.systemd:
+        before = script(["/bin/sh", os.path.abspath(args.systemd)], number)
+        extra.append(("systemd.sh", 0o100644, before.encode()))
     with open(work / "initrd", "wb") as f:
         f.write(initrd.read_bytes())
         f.write(b"\0" * (-f.tell() % 512))
@@ -387,6 +430,7 @@ def main():
     ap.add_argument("--disk")
     ap.add_argument("--without", action="append", default=[])
     ap.add_argument("--lazy", action="store_true")
+    ap.add_argument("--systemd")
     ap.add_argument("--memory", type=int, default=1024)
     ap.add_argument("--cpus", type=int, default=1)
     ap.add_argument("--console", action="store_true")

@@ -272,7 +272,8 @@ static void clear_kernel(const struct daemon *d)
 static int make_engine(struct daemon *d, struct err *e)
 {
 	struct lio_engine_config lio = {.state_dir = d->state};
-	struct user_engine_config user = {.state_dir = d->state};
+	struct user_engine_config user = {.state_dir = d->state,
+					  .managed = getenv("NOTIFY_SOCKET") != NULL};
 	enum options_engine *kind = &d->options.engine;
 	bool chosen = d->engine_chosen = *kind == ENGINE_AUTO;
 	int r = 0;

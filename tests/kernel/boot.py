@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One system test on Debian's kernel under emulation, with the kernel's own target as the engine.
 
-usage: boot.py [--engine NAME] [--disk] [--lazy] TEST.py [TEST...]
+usage: boot.py [--engine NAME] [--disk] [--lazy] [--systemd FILE] TEST.py [TEST...]
 
 The test is a program as in tests/system that writes TAP; it runs inside as it runs outside.  Where
 no machine can be emulated, the whole of it is skipped and the reason said.  --disk: it starts its
-machine anew (exit code 75), see tools/vm.py.  --engine: lio when not given.
+machine anew (exit code 75), see tools/vm.py.  --systemd: systemd is its first process.  --engine: lio when not given.
 """
 import os, pathlib, signal, subprocess, sys, tempfile
 
@@ -22,6 +22,8 @@ while args and args[0].startswith("--"):
         del args[:2]
         continue
     options.append(args.pop(0))
+    if options[-1] == "--systemd":
+        options.append(args.pop(0))
 
 ready = subprocess.run([VM, "prepare"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 if ready.returncode == 77:
@@ -30,7 +32,8 @@ if ready.returncode == 77:
 if ready.returncode:
     sys.exit(ready.stderr)
 
-env = {**os.environ, "SMISCSI_ENGINE": engine, "SMISCSI_PATIENCE": "6"}
+env = {**os.environ, "SMISCSI_ENGINE": engine, "SMISCSI_PATIENCE": "6",
+       "SMISCSI_PASSWORD": "a long enough password"}
 with tempfile.TemporaryDirectory(prefix="smiscsi-kernel-") as d:
     if "--disk" in options:
         options.insert(options.index("--disk") + 1, f"{d}/disk")

@@ -841,7 +841,7 @@ static const struct engine_ops lio_ops = {
 
 /* ---- the kernel's side ---- */
 
-static void modprobe(const char *module)
+static void modprobe_now(const char *module)
 {
 	char *argv[] = {xstrdup("modprobe"), xstrdup("-q"), xstrdup(module), NULL};
 	char *envp[] = {xstrdup("PATH=/usr/sbin:/usr/bin:/sbin:/bin"), NULL};
@@ -854,6 +854,14 @@ static void modprobe(const char *module)
 	for (size_t i = 0; argv[i]; i++)
 		free(argv[i]);
 	free(envp[0]);
+}
+
+static void modprobe(const char *module)
+{
+	/* A service may not load any, and need not: they are there. */
+	if (access(cfs_path("/sys/module/%s", module).s, F_OK) == 0)
+		return;
+	modprobe_now(module);
 }
 
 int lio_engine_available(const char *configfs, struct err *e)

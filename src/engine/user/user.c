@@ -30,6 +30,7 @@ enum {
 	TERM_MS = 2000,           /* one that does not even listen */
 	CONNECT_EVERY_MS = 20,    /* while a program that was started has no socket yet */
 	BACKOFF_MAX_MS = 5000,    /* between starts of a program that dies at once */
+	MANAGER_MS = 10000,       /* for a service manager to start the target (again) */
 	STARTED_WELL_MS = 5000,   /* lived so long: the next start needs no patience */
 	LOG_MAX = 4 << 20,        /* target.log is begun anew above this */
 	LINE_MAX_BYTES = 64 << 20 /* docs/control-protocol.md */
@@ -49,6 +50,7 @@ struct user_engine {
 	struct engine engine;
 	char *program, *units_dir, *socket_path, *log_path;
 	unsigned apply_ms;
+	bool managed;
 	engine_notify *notify;
 	void *ctx;
 	pthread_t thread;
@@ -70,6 +72,7 @@ struct user_engine {
 	/* the thread's own: */
 	pid_t child; /* 0: none that we started */
 	uint64_t started_ns, wait_ms;
+	uint64_t alone_ns; /* since when there is no target; 0: there is */
 	bool told_down;
 	struct buf in;
 	size_t scanned;
@@ -224,9 +227,8 @@ static void unit_missing(void *ctx, const struct san_unit *unit, const char *why
 {
 	struct user_engine *u = ctx;
 
-	u->notify(u->ctx, &(struct engine_event){.kind = ENGINE_UNIT,
-						 .naa = unit->naa,
-						 .why = why});
+	u->notify(u->ctx,
+		  &(struct engine_event){.kind = ENGINE_UNIT, .naa = unit->naa, .why = why});
 }
 
 static void user_replace(struct engine *en, const struct san_state *s, struct engine_outcome *out)
@@ -401,6 +403,14 @@ static int try_connect(const struct user_engine *u)
 	return fd;
 }
 
+/* Two that start it would be in each other's way, and one of ours would be in our sandbox. */
+static bool left_to_manager(struct user_engine *u)
+{
+	if (!u->alone_ns)
+		u->alone_ns = clock_mono_ns();
+	return u->managed && clock_mono_ns() - u->alone_ns < MANAGER_MS * 1000000ULL;
+}
+
 /* A connection to a target, started if need be; -1 when there is none yet. */
 static int reach(struct user_engine *u)
 {
@@ -411,7 +421,7 @@ static int reach(struct user_engine *u)
 		return fd;
 	if (child_lives(u)) {
 		nap(u, CONNECT_EVERY_MS);
-	} else if (is(u, &u->ending)) {
+	} else if (is(u, &u->ending) || left_to_manager(u)) {
 		nap(u, CONNECT_EVERY_MS);
 	} else if (u->wait_ms) {
 		nap(u, u->wait_ms);
@@ -480,6 +490,7 @@ static bool greeted(struct user_engine *u, const json_t *m)
 	log_info(engine, "connected to %s pid=%d", server ? server : "a target", (int)pid);
 	u->told_down = false;
 	u->wait_ms = 0;
+	u->alone_ns = 0;
 	pthread_mutex_lock(&u->lock);
 	u->connected = true;
 	u->late = false;
@@ -727,13 +738,15 @@ int user_engine_end_left(const char *state_dir, struct err *e)
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return 0; /* nobody listens */
 	if (write_all(fd, ask, sizeof(ask) - 1)) {
-		log_info(engine, "a smiscsi-target still runs; it is ended, as the kernel serves now");
+		log_info(engine,
+			 "a smiscsi-target still runs; it is ended, as the kernel serves now");
 		while (n != 0 && clock_mono_ns() < until)
 			if (poll(&p, 1, STOP_MS) > 0)
 				n = recv(fd, answer, sizeof(answer), 0);
 	}
 	if (n > 0)
-		return err_set(e, -ETIMEDOUT, "the smiscsi-target behind %s does not end; end it by hand",
+		return err_set(e, -ETIMEDOUT,
+			       "the smiscsi-target behind %s does not end; end it by hand",
 			       at.sun_path);
 	return 0;
 }
@@ -764,6 +777,7 @@ int user_engine_new(const struct user_engine_config *cfg, struct engine **ret, s
 	u->socket_path = xasprintf("%s/target.sock", cfg->state_dir);
 	u->log_path = xasprintf("%s/target.log", cfg->state_dir);
 	u->apply_ms = cfg->apply_ms ? cfg->apply_ms : APPLY_MS;
+	u->managed = cfg->managed;
 	u->fd = u->wake = u->peer = -1;
 	u->in = buf_of(LINE_MAX_BYTES);
 	pthread_mutex_init(&u->lock, NULL);

@@ -19,6 +19,8 @@ struct user_engine_config {
 	const char *state_dir; /* absolute; copied, as the rest */
 	const char *program;   /* NULL: smiscsi-target beside the program that is running */
 	unsigned apply_ms;     /* how long an answer may take; 0: 10 s */
+	bool managed; /* the target is a service of its own: its manager starts it, we only when
+		       * that takes too long */
 };
 
 /* -ENOENT or -EACCES with a sentence when the program isn't there. */
