@@ -86,9 +86,10 @@ static int make_file(struct pool *p, const struct san_unit *u, struct err *e)
 {
 	struct name n = name_of(u->naa, ENGINE_UNIT_SUFFIX);
 	auto_fd int fd = -1;
+	int r = sync_name(p, e);
 
-	if (sync_name(p, e) < 0)
-		return e ? e->code : -EIO;
+	if (r < 0)
+		return r;
 	fd = openat(p->dir, n.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "make the file of volume %s", u->naa);
