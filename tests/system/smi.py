@@ -277,6 +277,13 @@ class Skip(Exception):
 CONFIGFS = pathlib.Path("/sys/kernel/config/target")
 
 
+def kernel_sessions(iqn="*"):
+    """How many the kernel counts, those included that have logged out a moment ago and that nobody has
+    looked for yet."""
+    return sum(int(p.read_text()) for p in CONFIGFS.glob(
+        f"iscsi/{iqn}/fabric_statistics/iscsi_instance/sessions"))
+
+
 def kernel_objects():
     """What the kernel's target has been given, by anybody."""
     return sorted(str(p.relative_to(CONFIGFS)) for pattern in ("iscsi/iqn.*", "core/*_*/*")

@@ -91,7 +91,7 @@ def the_transcript_of_the_readme_is_true():
         ["smiscsi", "show"], env=env, stdout=subprocess.PIPE, text=True).stdout)[1]
     for command, want in commands:
         if smi.KERNEL:  # whose sessions are looked for once a second
-            smi.wait_for("who has logged out to be gone", lambda: smi.run(
+            smi.wait_for("who has logged out to be gone", lambda: smi.kernel_sessions() == 0 and smi.run(
                 "smiscsi", "--json", "session", "list", env=env)[1].strip() == "[]")
         real = command.replace("127.0.0.1:5988", http).replace("127.0.0.1:3260", portal)
         real = real.replace(":HOST:", f":{iqn_host}:")
