@@ -57,6 +57,7 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	bool private;
 	char *unix_path;
+	int quiet_fd; /* while we stop: no longer listening, not closed yet */
 	struct worker *workers;
 	unsigned n_workers;
 };
@@ -815,16 +816,19 @@ void http_server_free(struct http_server *s)
 	if (!s)
 		return;
 	atomic_store(&s->stopping, true);
+	/* Nobody new from now on; the descriptors are in the hands of libmicrohttpd's threads until these
+	 * have ended, and closed only then. */
 	for (size_t i = 0; i < s->n; i++) {
-		int fd = MHD_quiesce_daemon(s->listeners[i].daemon);
-
-		if (fd >= 0)
-			(void)close(fd);
+		s->listeners[i].quiet_fd = MHD_quiesce_daemon(s->listeners[i].daemon);
+		if (s->listeners[i].quiet_fd >= 0)
+			(void)shutdown(s->listeners[i].quiet_fd, SHUT_RDWR);
 	}
 	for (int i = 0; i < STOP_MS && atomic_load(&s->n_exchanges) > 0; i++)
 		(void)nanosleep(&ms, NULL);
 	for (size_t i = 0; i < s->n; i++) {
 		MHD_stop_daemon(s->listeners[i].daemon);
+		if (s->listeners[i].quiet_fd >= 0)
+			(void)close(s->listeners[i].quiet_fd);
 		if (s->listeners[i].unix_path)
 			(void)unlink(s->listeners[i].unix_path);
 		free(s->listeners[i].unix_path);
