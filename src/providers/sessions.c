@@ -58,7 +58,8 @@ static bool session_find(const struct prov_ctx *c, const struct cim_value *keys,
 	       pv_set(c, PV_SESSION, pv_session(c, id), ret);
 }
 
-/* Of a session that the target has only counted none of this is known. */
+/* Of a session that the target has only counted none of this is known, and what the class has as a
+ * default would be a claim. */
 static void fill_agreed(const struct san_session *x, struct cim_instance *i)
 {
 	bool known = *x->isid != '\0';
@@ -220,7 +221,8 @@ static void connection_fill(const struct prov_ctx *c, const struct prov_obj *o,
 static const struct san_session *first_of(struct san_walk *w, const struct san_state *s,
 					  const char *port_name)
 {
-	const struct san_session *x = san_first_of_text(w, s, SAN_SESSIONS_OF_INITIATOR, port_name);
+	const struct san_session *x =
+		san_first_of_text(w, s, SAN_SESSIONS_OF_INITIATOR, port_name);
 
 	while (x && !shows(x))
 		x = san_next(w);
@@ -248,8 +250,8 @@ bool pv_list_initiators(const struct prov_ctx *c, const struct prov_obj *from UN
 void pv_initiator_fill(const struct prov_ctx *c, const struct san_session *x,
 		       struct cim_instance *i)
 {
-	i->v[PORT(ElementName)] = x->initiator_alias->len ? pv_str(x->initiator_alias)
-							  : pv_str(x->initiator_port);
+	i->v[PORT(ElementName)] =
+		x->initiator_alias->len ? pv_str(x->initiator_alias) : pv_str(x->initiator_port);
 	i->v[PORT(Role)] = cim_u16(2);
 	i->v[PORT(Identifier)] = *x->isid ? cim_str(x->isid) : cim_null(CIM_STRING);
 	PV_FARES(i, MSISCSITARGET_iSCSIProtocolEndpoint, pv_health(SAN_OK));
@@ -362,7 +364,7 @@ static const struct pv_legs pipes = {
 	PV_ENDPOINT_OF_PIPE,
 	2,
 	{{{PV_PORT, PV_SESSION}, sessions_of_port, ports_of_session, NULL, 0},
-	  {{PV_PORTAL, PV_CONNECTION}, connections_of_portal, portal_of_connection, NULL, 0}},
+	 {{PV_PORTAL, PV_CONNECTION}, connections_of_portal, portal_of_connection, NULL, 0}},
 };
 
 static bool pipes_walk(const struct prov_ctx *c, int which, const struct prov_obj *from,
@@ -439,7 +441,7 @@ static const struct pv_class_row classes[] = {
 	  .next = session_next,
 	  .find = session_find,
 	  .keys = session_keys,
-	  .fill = session_fill}   },
+	  .fill = session_fill}},
 	{PV_CONNECTION,
 	 {.cls = &cim_class_MSISCSITARGET_iSCSIConnection,
 	  .ns = &smiscsi_ns_iscsitarget,
@@ -456,7 +458,7 @@ static const struct pv_assoc_row assocs[] = {
 		  MSISCSITARGET_EndpointOfNetworkPipe_P_Dependent},
 	  .next = pipes_next,
 	  .walk = pipes_walk,
-	  .fill = pipes_fill}      },
+	  .fill = pipes_fill}},
 	{PV_PIPE_COMPOSITION,
 	 {.cls = &cim_class_MSISCSITARGET_NetworkPipeComposition,
 	  .ns = &smiscsi_ns_iscsitarget,
